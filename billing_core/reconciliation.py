@@ -1,0 +1,281 @@
+"""The proof that seats, invoices, books and numbers agree. Reads everything, changes nothing, streams the documents."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from billing_core import tables
+from billing_core.identifiers import digest
+from billing_core.invoices import CREDIT_NOTE, INVOICE, Invoice
+from billing_core.journal import CASH, RECEIVABLE, document_amounts
+from billing_core.numbering import number_text
+from billing_core.proration import line_amount
+from billing_core.recognition import revenue_bookings
+from billing_core.taxes import invoice_totals
+
+Progress = Callable[[int, int], None]
+"""Called with the documents read so far and their number."""
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement: a closed code, what it is about (a number, a customer, an entry), and both sides in words."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+def reconcile(tx: Connection, progress: Progress | None = None) -> list[Finding]:
+    """Every disagreement between entries, documents, lines, postings, payments, orders and series; [] is the proof.
+
+    Codes: SEATS, TERM, ENTRY, DOCUMENT, LINE, TOTALS, CREDIT, POSTINGS, UNBALANCED, PAYMENT, ORDER, SERIES.
+    """
+    return [
+        *_seats(tx),
+        *_terms(tx),
+        *_entries(tx),
+        *_documents(tx, progress or _quietly),
+        *_credits(tx),
+        *_unbalanced(tx),
+        *_payments(tx),
+        *_orders(tx),
+        *_series(tx),
+    ]
+
+
+def _quietly(_done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+def _seats(tx: Connection) -> Iterator[Finding]:
+    """The allocation is the sum of its entries, and each entry says the running sum."""
+    contract, entry = tables.contracts.c, tables.seat_entries.c
+    running: dict[str, int] = defaultdict(int)
+    for row in tx.execute(select(tables.seat_entries).order_by(entry.contract_id, entry.position)):
+        running[row.contract_id] += row.delta
+        if running[row.contract_id] != row.seats_after:
+            yield Finding(
+                "SEATS", row.contract_id, f"entry {row.position}: {running[row.contract_id]}, not {row.seats_after}"
+            )
+    for row in tx.execute(select(contract.id, contract.customer, contract.seats)):
+        if running[row.id] != row.seats:
+            yield Finding("SEATS", row.customer, f"entries sum to {running[row.id]}, the contract says {row.seats}")
+
+
+def _terms(tx: Connection) -> Iterator[Finding]:
+    """Every term from the first entry's to the current one is written down, once."""
+    contract, term, entry = tables.contracts.c, tables.terms.c, tables.seat_entries.c
+    opened = (tables.contracts.c.id == entry.contract_id) & (entry.position == 1)
+    joined = tables.contracts.outerjoin(tables.seat_entries, opened).outerjoin(
+        tables.terms, contract.id == term.contract_id
+    )
+    bounds = (func.min(term.term_index), func.max(term.term_index), func.count(term.term_index))
+    keys = (contract.customer, contract.term_index, entry.term_index)
+    for customer, current, opening, first, last, count in tx.execute(
+        select(*keys, *bounds).select_from(joined).group_by(*keys)
+    ):
+        if (first, last, count) != (opening, current, current - (opening or 0) + 1):
+            yield Finding("TERM", customer, f"in term {current}; terms {first} to {last} in {count} rows")
+
+
+def _entries(tx: Connection) -> Iterator[Finding]:
+    """Every seat entry is invoiced by a line of as many seats, and every such line has its entry."""
+    entry, invoice, line = tables.seat_entries.c, tables.invoices.c, tables.lines.c
+    seats = select(line.invoice_id, func.sum(line.seats).label("seats")).group_by(line.invoice_id).subquery()
+    joined = tables.invoices.join(seats, seats.c.invoice_id == invoice.id).outerjoin(
+        tables.seat_entries, entry.invoice_id == invoice.id
+    )
+    query = select(invoice.number, invoice.origin, seats.c.seats, entry.kind, entry.delta, entry.seats_after)
+    query = query.select_from(joined).where(invoice.origin.in_(("opening", "order", "renewal")))
+    for number, origin, invoiced, kind, delta, after in tx.execute(query):
+        counted = after if kind == "renewal" else delta
+        if (kind, counted) != (origin, invoiced):
+            yield Finding("ENTRY", number, f"{origin} of {invoiced} seats has the entry {kind} of {counted}")
+    uninvoiced = select(tables.contracts.c.customer, entry.position).select_from(
+        tables.seat_entries.join(tables.contracts)
+    )
+    for customer, position in tx.execute(uninvoiced.where(entry.invoice_id.is_(None), entry.kind != "opening")):
+        yield Finding("ENTRY", customer, f"entry {position} has no invoice")
+
+
+def _documents(tx: Connection, progress: Progress) -> Iterator[Finding]:
+    """Every document is as issued, its rows say what it says, its figures follow from it, and it is booked."""
+    total = tx.execute(select(func.count()).select_from(tables.invoices)).scalar_one()
+    posted, lines = _posted(tx), _line_rows(tx)
+    revenue = _revenue(tx)
+    query = select(tables.invoices).order_by(tables.invoices.c.id).execution_options(yield_per=BATCH)
+    for done, row in enumerate(tx.execute(query), 1):
+        yield from _document(row, lines.pop(row.id, []), posted.get(row.id, {}), revenue.get(row.id, {}))
+        if done % BATCH == 0 or done == total:
+            progress(done, total)
+
+
+def _document(
+    row: Row[*tuple[Any, ...]],
+    lines: list[Row[*tuple[Any, ...]]],
+    posted: Mapping[str, int],
+    revenue: Mapping[str, int],
+) -> Iterator[Finding]:
+    if digest(row.document) != row.digest:
+        yield Finding("DOCUMENT", row.number, "the stored document is not the issued one")
+        return
+    invoice = Invoice.of(json.loads(row.document))
+    yield from _columns(row, invoice)
+    yield from _lines(row, invoice, lines)
+    yield from _totals(invoice)
+    wanted = {account: amount for account, amount in document_amounts(invoice).items() if amount}
+    if dict(posted) != wanted:
+        yield Finding("POSTINGS", invoice.number, f"booked {dict(posted)}, not {wanted}")
+    yield from _earned(row.id, invoice, revenue)
+
+
+def _columns(row: Row[*tuple[Any, ...]], invoice: Invoice) -> Iterator[Finding]:
+    said = (invoice.number, invoice.kind, invoice.origin, invoice.currency, invoice.seller.name)
+    amounts = (invoice.totals.net, invoice.totals.tax, invoice.totals.gross)
+    dates = (invoice.issued_on.isoformat(), invoice.due_on.isoformat())
+    kept = (row.number, row.kind, row.origin, row.currency, row.seller, row.net, row.tax, row.gross)
+    if (*said, *amounts, *dates) != (*kept, row.issued_on, row.due_on):
+        yield Finding("DOCUMENT", row.number, "the row does not say what the document says")
+    if number_text(row.kind, row.year, row.sequence) != row.number:
+        yield Finding("DOCUMENT", row.number, f"is number {row.sequence} of {row.year}")
+
+
+def _lines(row: Row[*tuple[Any, ...]], invoice: Invoice, kept: list[Row[*tuple[Any, ...]]]) -> Iterator[Finding]:
+    said = [(line.seats, str(line.months), line.net, line.period_start.isoformat()) for line in invoice.lines]
+    if said != [(line.seats, line.months, line.net, line.starts_on) for line in kept]:
+        yield Finding("LINE", row.number, "the rows of its lines do not say what the document says")
+    for line in invoice.lines:
+        product = line_amount(line.seats, line.unit_price, line.months, line.price_per, line.currency)
+        if line.basis == "product" and line.net != product:
+            yield Finding("LINE", row.number, f"{line.text}: {product}, not {line.net}")
+
+
+def _totals(invoice: Invoice) -> Iterator[Finding]:
+    """An invoice's totals follow from its lines; a credit note's taxes are a share, checked with its invoice."""
+    if sum(line.net for line in invoice.lines) != invoice.totals.net or (
+        invoice.kind == INVOICE and invoice_totals(invoice.lines) != invoice.totals
+    ):
+        yield Finding("TOTALS", invoice.number, "the totals do not follow from the lines")
+
+
+def _earned(invoice_id: str, invoice: Invoice, revenue: Mapping[str, int]) -> Iterator[Finding]:
+    """What was recognised is what the schedule gives, month by month from the first."""
+    if not revenue:
+        return
+    ends = max(line.period_end for line in invoice.lines)
+    planned = {booking.key: booking.amounts for booking in revenue_bookings(invoice_id, invoice, ends)}
+    booked = dict(list(planned.items())[: len(revenue)])
+    if set(booked) != set(revenue) or any(revenue[key] != booked[key]["deferred_revenue"] for key in booked):
+        yield Finding("POSTINGS", invoice.number, "recognised revenue is not the schedule's")
+
+
+def _posted(tx: Connection) -> dict[str, dict[str, int]]:
+    """The amounts booked at issue, by document and account."""
+    journal, posting = tables.journal.c, tables.postings.c
+    query = select(journal.invoice_id, posting.account, posting.amount).select_from(
+        tables.journal.join(tables.postings)
+    )
+    sums: dict[str, dict[str, int]] = defaultdict(dict)
+    for invoice_id, account, amount in tx.execute(query.where(journal.kind.in_((INVOICE, CREDIT_NOTE)))):
+        sums[invoice_id][account] = sums[invoice_id].get(account, 0) + amount
+    return sums
+
+
+def _revenue(tx: Connection) -> dict[str, dict[str, int]]:
+    """What each revenue entry took out of deferred revenue, by document and key; a zero part has no posting."""
+    journal, posting = tables.journal.c, tables.postings.c
+    deferred = (posting.journal_id == journal.id) & (posting.account == "deferred_revenue")
+    query = select(journal.invoice_id, journal.key, posting.amount).select_from(
+        tables.journal.outerjoin(tables.postings, deferred)
+    )
+    parts: dict[str, dict[str, int]] = defaultdict(dict)
+    for invoice_id, key, amount in tx.execute(query.where(journal.kind == "revenue")):
+        parts[invoice_id][key] = amount or 0
+    return parts
+
+
+def _line_rows(tx: Connection) -> dict[str, list[Row[*tuple[Any, ...]]]]:
+    line = tables.lines.c
+    query = select(line.invoice_id, line.seats, line.months, line.net, line.starts_on)
+    rows: dict[str, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
+    for row in tx.execute(query.order_by(line.invoice_id, line.line)):
+        rows[row.invoice_id].append(row)
+    return rows
+
+
+def _credits(tx: Connection) -> Iterator[Finding]:
+    """No invoice is credited by more than it says, in net or tax."""
+    note, invoice = tables.invoices.alias("note"), tables.invoices.alias("invoice")
+    net, tax = func.sum(note.c.net), func.sum(note.c.tax)
+    query = (
+        select(invoice.c.number, invoice.c.net, invoice.c.tax, net, tax)
+        .select_from(note.join(invoice, note.c.refers_to == invoice.c.id))
+        .where(note.c.kind == CREDIT_NOTE)
+        .group_by(invoice.c.id, invoice.c.number, invoice.c.net, invoice.c.tax)
+    )
+    for number, whole, whole_tax, credited, credited_tax in tx.execute(query):
+        uneven = credited == whole and credited_tax != whole_tax
+        if credited > whole or credited_tax > whole_tax or uneven:
+            yield Finding("CREDIT", number, f"credited {credited} and tax {credited_tax} of {whole} and {whole_tax}")
+
+
+def _unbalanced(tx: Connection) -> Iterator[Finding]:
+    posting = tables.postings.c
+    query = select(posting.journal_id, posting.currency, func.sum(posting.amount))
+    query = query.group_by(posting.journal_id, posting.currency).having(func.sum(posting.amount) != 0)
+    for journal_id, currency, amount in tx.execute(query):
+        yield Finding("UNBALANCED", journal_id, f"sums to {amount} {currency}")
+
+
+def _payments(tx: Connection) -> Iterator[Finding]:
+    """Every payment is booked as cash against receivable, and nothing else is booked as a payment."""
+    journal, posting = tables.journal.c, tables.postings.c
+    query = select(journal.key, posting.account, posting.amount).select_from(tables.journal.join(tables.postings))
+    booked = {(key, account): amount for key, account, amount in tx.execute(query.where(journal.kind == "payment"))}
+    for row in tx.execute(select(tables.payments.c.id, tables.payments.c.amount)):
+        key = f"payment {row.id}"
+        found = (booked.pop((key, CASH), 0), booked.pop((key, RECEIVABLE), 0))
+        if found != (row.amount, -row.amount):
+            yield Finding("PAYMENT", row.id, f"{row.amount} is booked as {found}")
+    for key, account in booked:
+        yield Finding("PAYMENT", key, f"booked on {account} without a payment")
+
+
+def _orders(tx: Connection) -> Iterator[Finding]:
+    """Every order invoiced what its quote said, for as many seats; every order's invoice has its order."""
+    order, quote, invoice = tables.orders.c, tables.quotes.c, tables.invoices.c
+    joined = tables.orders.join(tables.quotes, order.quote_id == quote.id)
+    joined = joined.join(tables.invoices, order.invoice_id == invoice.id)
+    query = select(order.id, order.seats_before, order.seats_after, quote.document, invoice.net).select_from(joined)
+    for order_id, before, after, document, net in tx.execute(query):
+        quoted = json.loads(document)
+        if quoted["add"] != after - before or sum(line["net"] for line in quoted["lines"]) != net:
+            yield Finding("ORDER", order_id, "did not invoice what its quote said")
+    without = tables.invoices.outerjoin(tables.orders, order.invoice_id == invoice.id)
+    lonely = select(invoice.number).select_from(without).where(invoice.origin == "order", order.id.is_(None))
+    for number in tx.execute(lonely).scalars():
+        yield Finding("ORDER", number, "invoices an order that does not exist")
+
+
+def _series(tx: Connection) -> Iterator[Finding]:
+    """Each series counts 1, 2, 3 … in each year, dates never go back, and the counter is where its documents end."""
+    invoice = tables.invoices.c
+    ordered = select(invoice.seller, invoice.kind, invoice.year, invoice.sequence, invoice.number, invoice.issued_on)
+    last: dict[tuple[str, str], tuple[int, int, str]] = {}
+    for seller, kind, year, sequence, number, issued_on in tx.execute(
+        ordered.order_by(invoice.seller, invoice.kind, invoice.year, invoice.sequence)
+    ):
+        before = last.get((seller, kind), (year, 0, ""))
+        expected = before[1] + 1 if before[0] == year else 1
+        if sequence != expected or issued_on < before[2] or not issued_on.startswith(str(year)):
+            yield Finding("SERIES", number, f"follows number {before[1]} of {before[0]}, issued on {before[2]}")
+        last[seller, kind] = (year, sequence, issued_on)
+    for row in tx.execute(select(tables.series)):
+        if last.get((row.seller, row.kind)) != (row.year, row.last_number, row.last_issued_on):
+            yield Finding("SERIES", f"{row.kind} {row.seller}", "the counter is not where its documents end")

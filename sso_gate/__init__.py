@@ -1,0 +1,1 @@
+"""sso-gate: the login gate for applications whose seats cost money."""

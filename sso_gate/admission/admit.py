@@ -1,0 +1,98 @@
+"""The one door: an identity that was proved goes in, a session or a refusal comes out.
+
+The order of steps is the protocol of `docs/architecture.md`: a pending session (A), the counter is asked (B), the decision joins its
+organization's batch (C), SQL decides and records in one transaction (S1, S2), the counter is told (D), the session becomes active if the
+pending one still exists (E). The cookie comes last, in the caller's response (F). A crash after any step leaves nothing that time or the
+next login does not mend.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sso_gate.admission.combiner import Combiner
+from sso_gate.admission.settle import Allowed, Denied, Login
+from sso_gate.clock import Clock
+from sso_gate.errors import Unavailable
+from sso_gate.seats.counter import SeatCounter
+from sso_gate.sessions.session import Session, SessionToken
+from sso_gate.sessions.store import SessionStore
+from sso_gate.storage.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The proof that somebody was let in: made by `Door.admit` alone."""
+
+    token: SessionToken
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What deciding needs; one for each process, because logins that arrive together are decided together."""
+
+    sessions: SessionStore
+    counter: SeatCounter
+    combiner: Combiner
+    clock: Clock
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """Return a new door: made once for each process."""
+        counter = SeatCounter(runtime.redis)
+        return cls(SessionStore.of(runtime), counter, Combiner(runtime.database, counter, runtime.clock), runtime.clock)
+
+    async def admit(self, login: Login, *, logout: str = "") -> Admission | Denied:
+        """Return the open session of the person, or why there is none; either way it is on the audit record.
+
+        `logout` is what the protocol needs to end the session at the identity provider. Raises `Unavailable` when Redis or SQL
+        cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
+        """
+        token = SessionToken.new(login.identity.organization)
+        await self.sessions.write_pending(token)
+        hint = await self.counter.ask(login.identity.organization)
+        answer = await self.combiner.settle(login, hint)
+        if isinstance(answer, Denied):
+            await self._forget(token)
+            return answer
+        session = self._session(login, answer, token, logout)
+        if not await self.sessions.activate(token, session):
+            raise Unavailable("the session ended before it began")
+        return Admission(token, session)
+
+    async def _forget(self, token: SessionToken) -> None:
+        try:
+            await self.sessions.end(token)
+        except Unavailable:
+            pass  # a pending session opens nothing and runs out by itself
+
+    async def admit_on_host(self, parent: Session, host: str) -> Admission:
+        """Return a session of the same person, for the same seat, that is valid on one application's host alone."""
+        token = SessionToken.new(parent.organization)
+        await self.sessions.write_pending(token)
+        session = replace(parent, host=host)
+        if not await self.sessions.activate(token, session):
+            raise Unavailable("the session ended before it began")
+        return Admission(token, session)
+
+    def _session(self, login: Login, answer: Allowed, token: SessionToken, logout: str) -> Session:
+        member, proved, now = answer.member, login.identity, self.clock.now()
+        return Session(
+            organization=member.organization,
+            slug=answer.slug,
+            member=member.id,
+            kind=answer.kind,
+            connection=proved.connection,
+            subject=proved.subject,
+            session_index=proved.session_index or "",
+            generation=answer.generation,
+            email=member.email,
+            name=member.name or proved.name or "",
+            role=member.role,
+            groups=proved.groups,
+            created_at=now,
+            checked_at=now,
+            ends_at=now + self.sessions.longest,
+            family=token.digest,
+            logout=logout,
+        )

@@ -1,0 +1,67 @@
+"""Who calls: the bearer token and its scope, asked before the request is read. Source: RFC 6750 2.1, 3.1."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from sso_gate.audit.event import Actor, Via
+from sso_gate.errors import Reason, Refused
+from sso_gate.organizations import store as organizations
+from sso_gate.organizations.organization import Organization
+from sso_gate.storage.runtime import Runtime
+from sso_gate.tokens import store as tokens
+from sso_gate.tokens.token import MAX_LENGTH, Scope, Token
+from sso_gate.web.request_state import runtime_of
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A program with a token that may do what it asks for."""
+
+    runtime: Runtime
+    token: Token
+    organization: Organization
+
+    @property
+    def actor(self) -> Actor:
+        """The program, as the audit record names it."""
+        return Actor("api_token", self.token.id, self.token.name)
+
+    @property
+    def via(self) -> Via:
+        """The way it came."""
+        return Via(protocol="api", token=self.token.id)
+
+
+async def caller_with(request: Request, scope: Scope) -> Caller:
+    """Return the caller.
+
+    Raises:
+        Refused: `token_missing`, `token_invalid` or `insufficient_scope`.
+    """
+    runtime, secret = runtime_of(request), bearer_secret(request)
+    now = runtime.clock.now()
+    token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret, now))
+    if token is None or organization is None:
+        raise Refused(Reason.TOKEN_INVALID)
+    if scope not in token.scopes:
+        raise Refused(Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
+    return Caller(runtime, token, organization)
+
+
+def bearer_secret(request: Request) -> str:
+    """Return the secret of the Authorization header; `Refused` where there is none."""
+    values = request.headers.getlist("authorization")
+    scheme, _, secret = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Refused(Reason.TOKEN_MISSING)
+    if len(secret) > MAX_LENGTH:
+        raise Refused(Reason.TOKEN_INVALID)
+    return secret.strip()
+
+
+def _look_up(tx: Connection, secret: str, now: datetime) -> tuple[Token | None, Organization | None]:
+    token = tokens.by_secret(tx, secret, now=now)
+    return token, organizations.get(tx, token.organization) if token else None

@@ -1,0 +1,109 @@
+"""The application: opens what a process works with, wires the features, and nothing else.
+
+`create_app` is the public application, `create_admin_app` the one for `/metrics` and the details of health, which listens elsewhere.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from sso_gate.admission.admit import Door
+from sso_gate.admission.recheck import Recheck, SignedIn
+from sso_gate.api.routes import api_routes
+from sso_gate.clock import Clock
+from sso_gate.console import billing as billing_pages
+from sso_gate.console import invoices as invoice_pages
+from sso_gate.console.door import Door as SettingsDoor
+from sso_gate.console.home import home_routes
+from sso_gate.forward_auth.assertion import AssertionKeys, load_assertion_keys
+from sso_gate.forward_auth.host import host_routes
+from sso_gate.forward_auth.routes import forward_auth_routes
+from sso_gate.health import admin_routes, health_routes
+from sso_gate.login.flow import LoginFlow
+from sso_gate.login.routes import SAML_FORM_BYTES, login_routes
+from sso_gate.refusals import REFUSALS
+from sso_gate.settings import Settings
+from sso_gate.storage.open import open_runtime
+from sso_gate.storage.runtime import Runtime
+from sso_gate.waiting.routes import waiting_routes
+from sso_gate.web.cross_origin import cross_origin_protection
+from sso_gate.web.headers import SecurityHeaders
+from sso_gate.web.language import Languages
+from sso_gate.web.limits import BodyLimits
+from sso_gate.web.logs import AccessLog
+from sso_gate.web.problems import ProblemBoundary, http_exception_handlers
+from sso_gate.web.proxies import Proxies
+from sso_gate.web.static import static_routes
+
+
+class State(TypedDict):
+    """What every request can reach: opened once for each process."""
+
+    runtime: Runtime
+    door: Door
+    login_flow: LoginFlow
+    assertion_keys: AssertionKeys
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
+    """Return the gate's public application for complete settings (database, Redis and secret keys named)."""
+    runtime = open_runtime(settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        door = Door.of(runtime)
+        yield State(
+            runtime=runtime,
+            door=door,
+            login_flow=await LoginFlow.of(runtime, door),
+            assertion_keys=await load_assertion_keys(runtime),
+        )
+        await runtime.close()
+
+    routes = [
+        *home_routes(),
+        *login_routes(),
+        *waiting_routes(),
+        *forward_auth_routes(),
+        *host_routes(),
+        *billing_pages.routes(),
+        *invoice_pages.routes(),
+        *api_routes(),
+        *health_routes(),
+        *static_routes(),
+    ]
+    router = Starlette(routes=routes, lifespan=lifespan, exception_handlers=http_exception_handlers())
+    router.router.redirect_slashes = False
+    return _within(router, runtime)
+
+
+def _within(router: Starlette, runtime: Runtime) -> ASGIApp:
+    """Put the router behind its doors. The innermost comes first; `sso_gate.web` says the order."""
+    settings = runtime.settings
+
+    async def signed_in(cookie: str | None) -> SignedIn | None:
+        return await Recheck.of(runtime).signed_in(cookie)
+
+    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/saml/": SAML_FORM_BYTES * 2})
+    app = cross_origin_protection(app, public_origin=settings.origin)
+    app = SettingsDoor(app, signed_in=signed_in)
+    app = ProblemBoundary(app, refusals=REFUSALS)
+    app = Languages(app)
+    app = Proxies(app, trusted=settings.trusted_proxies)
+    app = SecurityHeaders(app, https=settings.origin.startswith("https:"))
+    return AccessLog(app)
+
+
+def create_admin_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
+    """Return the application for the admin listener: metrics and the details of health. Never public."""
+    runtime = open_runtime(settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Runtime]]:
+        yield {"runtime": runtime}
+        await runtime.close()
+
+    return Starlette(routes=[*admin_routes(), *health_routes()], lifespan=lifespan)

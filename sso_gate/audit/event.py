@@ -1,0 +1,137 @@
+"""One audit event, as a frozen value and as the JSON that everybody reads (version 1 of its form)."""
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from sso_gate.clock import iso
+from sso_gate.errors import Reason
+
+# Crockford's base 32: no I, L, O or U, so a reference can be read out to the help desk.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REFERENCE_LENGTH = 8
+MAX_TEXT = 512
+
+ActorType = Literal["user", "scim_token", "api_token", "admin", "system"]
+
+
+class Action(StrEnum):
+    """What was done, or tried. A closed list."""
+
+    LOGIN = "auth.login"
+    LOGOUT = "auth.logout"
+    GATE = "auth.gate"
+    SESSION_REVOKE = "session.revoke"
+    SEAT_GRANT = "seat.grant"
+    SEAT_RELEASE = "seat.release"
+    SEAT_REASSIGN = "seat.reassign"
+    SEAT_ASK = "seat.ask"
+    SEAT_HOLD = "seat.hold"
+    SEAT_DECLINE = "seat.decline"
+    SEAT_LIMIT_CHANGE = "seat.limit.change"
+    SEAT_DRIFT = "seat.drift"
+    ORGANIZATION_APPLY = "organization.apply"
+    CONNECTION_CREATE = "connection.create"
+    CONNECTION_UPDATE = "connection.update"
+    CONNECTION_TEST = "connection.test"
+    MEMBER_LIST = "member.list"
+    ROLE_CHANGE = "admin.role.change"
+    TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
+    TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret
+    API_AUTH = "api.auth"
+    AUDIT_EXPORT = "audit.export"
+    INVOICE_ISSUE = "invoice.issue"
+    BREAKGLASS_ISSUE = "breakglass.issue"
+    BREAKGLASS_USE = "breakglass.use"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it; `name` is personal data (an email for people, a token's name for programs)."""
+
+    type: ActorType
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """Which way it came: the connection and protocol of a login, or the id of a token."""
+
+    connection: str = ""
+    protocol: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where it came from: the address as the nearest trusted proxy tells it, and the program's name for itself."""
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatCount:
+    """The seats at the instant of the decision."""
+
+    limit: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, once. `reason` is set exactly where the outcome is `denied`; `login_id` names a proof used up."""
+
+    id: str
+    organization: str
+    at: datetime
+    action: Action
+    actor: Actor
+    reason: Reason | None = None
+    reference: str = ""
+    via: Via = Via()
+    client: Client = Client()
+    seat: SeatCount | None = None
+    target: str = ""
+    check: str = ""
+    changes: dict[str, Any] = field(default_factory=dict)
+    login_id: str | None = None
+    attempt: str = ""
+
+    @property
+    def outcome(self) -> Literal["success", "denied"]:
+        """Whether it was done."""
+        return "denied" if self.reason else "success"
+
+
+def new_reference() -> str:
+    """Return a short code for the help desk, such as 7K3M9Q2W: it names an event and opens nothing."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_REFERENCE_LENGTH))
+
+
+def event_json(event: Event) -> str:
+    """Return the event as one line of JSON; text from outside is cut to 512 characters and can only be a JSON string."""
+    body = {
+        "v": 1,
+        "id": event.id,
+        "time": iso(event.at),
+        "organization": event.organization,
+        "action": event.action,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "check": event.check[:MAX_TEXT],
+        "reference": event.reference,
+        "actor": {"type": event.actor.type, "id": event.actor.id, "name": event.actor.name[:MAX_TEXT]},
+        "target": event.target[:MAX_TEXT],
+        "via": {"connection": event.via.connection, "protocol": event.via.protocol, "token": event.via.token},
+        "client": {"ip": event.client.address, "ua": event.client.user_agent[:MAX_TEXT]},
+        "request": {"id": event.client.request_id},
+        "seat": {"limit": event.seat.limit, "used": event.seat.used} if event.seat else None,
+        "changes": event.changes,
+    }
+    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))

@@ -1,0 +1,182 @@
+"""Buying seats: review an exact price, order it, and the seats are there when the transaction commits.
+
+The reviewed amount is the invoiced amount or nothing happens: `billing_core` guarantees that; here its order shares one transaction with
+the seat pool, the seats kept for whoever waits, the audit record and the outbox.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+import billing_core
+from billing_core import BillingError, KeyReused, Ordered, Preview, Quote, Stale
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Event, SeatCount, Via
+from sso_gate.clock import Clock
+from sso_gate.errors import Unavailable
+from sso_gate.identity import new_id
+from sso_gate.organizations.organization import Organization
+from sso_gate.seats import ledger, waitlist
+from sso_gate.seats.counter import SeatCounter
+from sso_gate.seats.ledger import Pool
+from sso_gate.storage import outbox
+from sso_gate.storage.runtime import Runtime
+
+__all__ = ["BillingError", "KeyReused", "Ordered", "Preview", "Quote", "SeatsOverview", "Stale"]
+
+SEATS_INCREASED = "seats.increased"
+Outcome = Ordered | Stale | KeyReused
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsOverview:
+    """The seats as one committed state; `reserved` are kept for waiting or invited people."""
+
+    purchased: int
+    in_use: int
+    reserved: int
+    available: int
+    waiting: int
+    as_of: datetime
+
+
+async def seats_overview(runtime: Runtime, organization_id: str) -> SeatsOverview:
+    """Return how many seats the organization has and where they are."""
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> SeatsOverview:
+        pool = ledger.read(tx, organization_id, now=now)
+        waiting = waitlist.count(tx, organization_id, now=now)
+        return SeatsOverview(pool.purchased, pool.used, pool.reserved, pool.available, waiting, now)
+
+    return await runtime.database.read(work)
+
+
+async def preview(runtime: Runtime, *, organization: Organization, add: int) -> Preview:
+    """Return what so many seats would cost now; nothing is stored. `BillingError` where there is no price."""
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> Preview:
+        stored = billing_core.contract_of(tx, organization.id)
+        if stored is None:
+            raise billing_core.ContractInvalid("no contract")
+        return billing_core.what_if(stored.contract, stored.seats, add, now, stored.next_unit_price)
+
+    return await runtime.database.read(work)
+
+
+async def review(runtime: Runtime, *, organization: Organization, add: int) -> Quote:
+    """Return a quote for so many more seats, held for SSO_GATE_QUOTE_TTL. `BillingError` where there is no price."""
+    now, ttl = runtime.clock.now(), int(runtime.settings.quote_ttl.total_seconds())
+
+    def work(tx: Connection) -> Quote:
+        in_use = partial(ledger.in_use_at, tx, organization.id)
+        return billing_core.quote_seats(
+            tx, customer=organization.id, add=add, now=now, ttl_seconds=ttl, in_use_at=in_use
+        )
+
+    return await runtime.database.write(work)
+
+
+async def quoted(runtime: Runtime, *, organization: Organization, quote_id: str) -> Quote | None:
+    """Return the organization's quote with this id, or None."""
+    return await runtime.database.read(lambda tx: billing_core.quote(tx, quote_id, customer=organization.id))
+
+
+async def order(
+    runtime: Runtime,
+    *,
+    organization: Organization,
+    by: Actor,
+    quote_id: str,
+    idempotency_key: str,
+    digest: str | None = None,
+    po_number: str | None = None,
+    via: Via | None = None,
+) -> Outcome:
+    """Order exactly what was quoted, or nothing; the same key and body give the stored answer again.
+
+    When this returns `Ordered` the seats can be used: the counter knows, and waiting pages continue by themselves.
+    """
+    now, ttl = runtime.clock.now(), int(runtime.settings.quote_ttl.total_seconds())
+
+    def work(tx: Connection) -> tuple[Outcome, Pool | None]:
+        outcome = billing_core.order_seats(
+            tx,
+            customer=organization.id,
+            quote_id=quote_id,
+            digest=digest,
+            idempotency_key=idempotency_key,
+            ordered_by=by.name or by.id,
+            po_number=po_number,
+            now=now,
+            ttl_seconds=ttl,
+            in_use_at=partial(ledger.in_use_at, tx, organization.id),
+        )
+        if not isinstance(outcome, Ordered) or outcome.replayed:
+            return outcome, None
+        return outcome, _seats_bought(tx, runtime, organization, outcome, by, via or Via())
+
+    outcome, pool = await runtime.database.write(work)
+    if pool:
+        await publish(runtime, organization.id, pool)
+    return outcome
+
+
+def _seats_bought(
+    tx: Connection, runtime: Runtime, organization: Organization, bought: Ordered, by: Actor, via: Via
+) -> Pool:
+    seats = billing_core.allocation(tx, organization.id)
+    pool = adopt_allocation(tx, organization, seats, runtime=runtime)
+    changes = {
+        "seats": [bought.order.seats_before, bought.order.seats_after],
+        "invoice": bought.invoice.number,
+        "order": bought.order.id,
+    }
+    event = seat_limit_event(runtime.clock, organization.id, pool, by, changes)
+    audit.record(tx, [replace(event, via=via)])
+    payload = {"order": bought.order.id, "invoice": bought.invoice.number, "seats": bought.order.seats_after}
+    outbox.add(tx, organization.id, SEATS_INCREASED, clock=runtime.clock, payload=payload)
+    return pool
+
+
+def adopt_allocation(tx: Connection, organization: Organization, seats: int, *, runtime: Runtime) -> Pool:
+    """Write the contract's allocation into the pool, keep free seats for whoever waits, and return the pool."""
+    now = runtime.clock.now()
+    pool = ledger.set_purchased(tx, organization.id, seats, now=now)
+    if not organization.hold_for_waiting:
+        return pool
+    return waitlist.offer(tx, organization.id, clock=runtime.clock, until=now + runtime.settings.seat_hold)
+
+
+def seat_limit_event(
+    clock: Clock, organization: str, pool: Pool, by: Actor, changes: Mapping[str, object]
+) -> Event:
+    """Return the event that tells of a new allocation."""
+    return Event(
+        id=new_id("evt", clock),
+        organization=organization,
+        at=clock.now(),
+        action=Action.SEAT_LIMIT_CHANGE,
+        actor=by,
+        seat=SeatCount(pool.purchased, pool.used),
+        changes=dict(changes),
+    )
+
+
+async def placed(runtime: Runtime, *, organization: Organization, order_id: str) -> Ordered | None:
+    """Return the organization's order with this id and its invoice, or None."""
+    return await runtime.database.read(
+        lambda tx: billing_core.order_of(tx, customer=organization.id, order_id=order_id)
+    )
+
+
+async def publish(runtime: Runtime, organization_id: str, pool: Pool) -> None:
+    """Tell the counter. The commit stands without it: decisions read SQL, and the counter follows by version."""
+    try:
+        await SeatCounter(runtime.redis).publish(organization_id, pool)
+    except Unavailable:
+        return

@@ -1,0 +1,150 @@
+"""`sso-gate members` and `sso-gate waiting`."""
+
+import click
+
+from sso_gate.admission.revoke import Revoker
+from sso_gate.cli.seats import OPERATOR
+from sso_gate.cli.session import Caller, json_option, org_option, run_for, say, show_json, show_table, yes_option
+from sso_gate.clock import iso
+from sso_gate.members import store as members
+from sso_gate.members.member import Member
+from sso_gate.seats.waitlist import WaitingRow
+from sso_gate.waiting import people
+
+PAGE = 200
+
+
+@click.group("members")
+def members_group() -> None:
+    """Members: who they are, and whose seat goes where."""
+
+
+@members_group.command("list")
+@org_option
+@json_option
+def list_members(*, slug: str, as_json: bool) -> None:
+    """Print the members by address."""
+
+    async def work(caller: Caller) -> list[Member]:
+        found: list[Member] = []
+        while True:
+            after = found[-1].email if found else ""
+            page = await caller.runtime.database.read(
+                lambda tx, last=after: members.page(tx, caller.organization.id, after=last, limit=PAGE)  # type: ignore[misc]
+            )
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    rows = run_for(slug, work)
+    if as_json:
+        show_json(
+            [{"id": one.id, "email": one.email, "name": one.name, "role": one.role, "state": one.state} for one in rows]
+        )
+    else:
+        show_table(("Email", "Name", "Role", "State"), [(one.email, one.name, one.role, one.state) for one in rows])
+
+
+@members_group.command("release-seat")
+@click.argument("email")
+@org_option
+@yes_option
+def release_seat(*, email: str, slug: str, yes: bool) -> None:
+    """Take the seat of EMAIL back. Their sessions end at once; the next login is a first one."""
+    if not yes:
+        click.confirm(f"Release the seat of {email}", abort=True, err=True)
+
+    async def work(caller: Caller) -> None:
+        await Revoker.of(caller.runtime).release(caller.organization.id, email, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"{email} holds no seat any more")
+
+
+@members_group.command("reassign")
+@click.argument("giver", metavar="FROM")
+@click.argument("taker", metavar="TO")
+@org_option
+@yes_option
+def reassign(*, giver: str, taker: str, slug: str, yes: bool) -> None:
+    """Give the seat of FROM to TO, both named by address."""
+    if not yes:
+        click.confirm(f"Give the seat of {giver} to {taker}", abort=True, err=True)
+
+    async def work(caller: Caller) -> None:
+        await Revoker.of(caller.runtime).reassign(caller.organization.id, giver, taker, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"{taker} holds the seat of {giver}")
+
+
+@click.group("waiting")
+def waiting_group() -> None:
+    """People who were refused for want of a seat."""
+
+
+@waiting_group.command("list")
+@org_option
+@json_option
+def list_waiting(*, slug: str, as_json: bool) -> None:
+    """Print who waits, in the order in which they will be helped."""
+
+    async def work(caller: Caller) -> list[WaitingRow]:
+        return await people.waiting_people(caller.runtime, caller.organization.id)
+
+    rows = run_for(slug, work)
+    if as_json:
+        show_json([_waiting_json(row) for row in rows])
+    else:
+        show_table(
+            ("Email", "First refused", "Tries", "State"),
+            [(row.email, iso(row.first_refused), row.tries, _state(row)) for row in rows],
+        )
+
+
+def _waiting_json(row: WaitingRow) -> dict[str, object]:
+    return {
+        "member": row.member,
+        "email": row.email,
+        "first_refused": iso(row.first_refused),
+        "tries": row.tries,
+        "asked": iso(row.asked) if row.asked else None,
+        "message": row.message,
+        "held_until": iso(row.held_until) if row.held_until else None,
+        "state": _state(row),
+    }
+
+
+def _state(row: WaitingRow) -> str:
+    if row.held_until:
+        return "held"
+    if row.declined:
+        return "declined"
+    return "asked" if row.asked else "blocked"
+
+
+@waiting_group.command("hold")
+@click.argument("email")
+@org_option
+def hold(*, email: str, slug: str) -> None:
+    """Keep a free seat for EMAIL."""
+
+    async def work(caller: Caller) -> None:
+        await people.hold_seat(caller.runtime, caller.organization.id, email, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"a seat is kept for {email}")
+
+
+@waiting_group.command("decline")
+@click.argument("email")
+@org_option
+@click.option("--answer", default="", help="What they are told.")
+def decline(*, email: str, slug: str, answer: str) -> None:
+    """Tell EMAIL no; they may ask again after a week."""
+
+    async def work(caller: Caller) -> None:
+        await people.decline(caller.runtime, caller.organization.id, email, answer, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"{email} was declined")

@@ -1,0 +1,174 @@
+"""`sso-gate seats` and `sso-gate reconcile`."""
+
+import secrets
+
+import click
+
+from sso_gate.admission.reconcile import Drift, reconcile
+from sso_gate.audit.event import Actor
+from sso_gate.billing import purchase
+from sso_gate.billing.documents import explain
+from sso_gate.cli.session import (
+    CONFLICT,
+    ERROR,
+    NOT_FOUND,
+    Caller,
+    dry_run_option,
+    json_option,
+    org_option,
+    run,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    stop,
+    yes_option,
+)
+from sso_gate.clock import iso
+from sso_gate.storage.runtime import Runtime
+
+OPERATOR = Actor("admin", "operator", "operator")
+
+
+@click.group("seats")
+def seats_group() -> None:
+    """Seats: how many there are, what more would cost, and buying them."""
+
+
+@seats_group.command("show")
+@org_option
+@json_option
+def show(*, slug: str, as_json: bool) -> None:
+    """Print how many seats there are and where they are."""
+
+    async def work(caller: Caller) -> purchase.SeatsOverview:
+        return await purchase.seats_overview(caller.runtime, caller.organization.id)
+
+    found = run_for(slug, work)
+    numbers = {
+        "purchased": found.purchased,
+        "in_use": found.in_use,
+        "reserved": found.reserved,
+        "available": found.available,
+        "waiting": found.waiting,
+    }
+    if as_json:
+        show_json({**numbers, "as_of": iso(found.as_of)})
+    else:
+        show_table(("Seats", "Number"), list(numbers.items()))
+
+
+@seats_group.command("quote")
+@org_option
+@click.option("--add", type=int, required=True, help="Seats to add.")
+@json_option
+def quote(*, slug: str, add: int, as_json: bool) -> None:
+    """Print the exact price of more seats, held for a while. Buys nothing."""
+
+    async def work(caller: Caller) -> purchase.Quote:
+        return await purchase.review(caller.runtime, organization=caller.organization, add=add)
+
+    found = run_for(slug, work)
+    show_json(found.to_json()) if as_json else _show_quote(found)
+
+
+@seats_group.command("add")
+@org_option
+@click.option("--add", type=int, help="Seats to add; makes a quote, shows it and asks.")
+@click.option("--quote", "quote_id", metavar="QUO", help="A quote that was made before.")
+@click.option("--po-number", help="Purchase order number, where the contract wants one.")
+@click.option("--idempotency-key", help="The same key orders once, however often it is tried.")
+@yes_option
+@dry_run_option
+@json_option
+def add_seats(
+    *,
+    slug: str,
+    add: int | None,
+    quote_id: str | None,
+    po_number: str | None,
+    idempotency_key: str | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Buy seats at exactly the price of a quote."""
+    if (add is None) == (quote_id is None):
+        raise click.UsageError("give one of --add and --quote")
+
+    async def prepare(caller: Caller) -> purchase.Quote | None:
+        if quote_id is not None:
+            return await purchase.quoted(caller.runtime, organization=caller.organization, quote_id=quote_id)
+        return await purchase.review(caller.runtime, organization=caller.organization, add=add or 0)
+
+    reviewed = run_for(slug, prepare)
+    if reviewed is None:
+        stop(NOT_FOUND, f"no quote {quote_id}")
+    _show_quote(reviewed, err=True)
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Update", abort=True, err=True)
+
+    async def buy(caller: Caller) -> purchase.Outcome:
+        return await purchase.order(
+            caller.runtime,
+            organization=caller.organization,
+            by=OPERATOR,
+            quote_id=reviewed.id,
+            digest=reviewed.digest,
+            idempotency_key=idempotency_key or secrets.token_urlsafe(16),
+            po_number=po_number,
+        )
+
+    _show_outcome(run_for(slug, buy), as_json=as_json)
+
+
+def _show_quote(found: purchase.Quote, *, err: bool = False) -> None:
+    line = found.line
+    lines = [
+        f"quote      {found.id}",
+        f"seats      {found.seats_before} + {found.add} = {found.seats_after}",
+        f"price      {line.text or f'{line.seats} seats × {line.months} months at {line.unit_price} {line.currency}'}",
+        f"net        {found.net.amount} {found.net.currency} (minor units)",
+        f"tax        {found.tax.amount}",
+        f"due today  {found.gross.amount}",
+        f"held until {iso(found.expires_at)}",
+    ]
+    for text in lines:
+        click.echo(text, err=err)
+
+
+def _show_outcome(outcome: purchase.Outcome, *, as_json: bool) -> None:
+    match outcome:
+        case purchase.Ordered():
+            said = f"{outcome.order.seats_after - outcome.order.seats_before} seats added, invoice {outcome.invoice.number}"
+            say(said)
+            if as_json:
+                show_json(outcome.invoice.to_json(outcome.order.ordered_at))
+            else:
+                click.echo(explain(outcome.invoice))
+        case purchase.Stale():
+            stop(CONFLICT, f"nothing was ordered: {outcome.why}; a fresh quote is {outcome.fresh_quote.id}")
+        case purchase.KeyReused():
+            stop(CONFLICT, "this idempotency key was used for another order")
+
+
+@click.command("reconcile")
+@click.option("--repair", is_flag=True, help="Make the pool say what the members say.")
+@click.option("--org", "slug", default="", metavar="SLUG", help="One organization alone.")
+@json_option
+def reconcile_command(*, repair: bool, slug: str, as_json: bool) -> None:
+    """Prove that the books of seats agree; ends with 1 where they do not and nothing was repaired."""
+
+    async def work(runtime: Runtime) -> list[Drift]:
+        return await reconcile(runtime, repair=repair, slug=slug)
+
+    found = run(work)
+    if as_json:
+        show_json([{"org": one.slug, "used": one.used, "holders": one.holders, "entered": one.entered} for one in found])
+    for one in found:
+        say(f"{one.slug}: used {one.used}, holders {one.holders}, entered {one.entered}")
+    if found and not repair:
+        stop(ERROR, "the books do not agree")
+    say("the books agree" if not found else "repaired")

@@ -1,0 +1,132 @@
+"""`sso-gate demo`, `serve`, `worker`, `migrate` and `check`: the processes of an installation."""
+
+import asyncio
+import sys
+
+import click
+
+from sso_gate.cli.session import (
+    ERROR,
+    SETTINGS_INVALID,
+    TRY_LATER,
+    dry_run_option,
+    json_option,
+    say,
+    settings_or_exit,
+    show_json,
+    stop,
+)
+from sso_gate.embedded.defaults import with_own_keys, with_own_servers
+from sso_gate.errors import SsoGateError, Unavailable
+from sso_gate.settings import Settings, unknown_variables
+from sso_gate.storage import migrate
+from sso_gate.storage.database import Database
+from sso_gate.storage.open import open_runtime
+
+
+@click.command("demo")
+def demo_command() -> None:
+    """Start everything on this machine, with a provider and an application to try it with. Ctrl-C stops all of it."""
+    from sso_gate.demo.run import main as run_demo  # noqa: PLC0415 - nothing else loads the demonstration
+
+    sys.exit(run_demo())
+
+
+@click.command("serve")
+@click.option("--no-worker", is_flag=True, help="Leave the worker's duties to `sso-gate worker`.")
+def serve_command(*, no_worker: bool) -> None:
+    """Serve the gate, and do the worker's duties."""
+    from sso_gate.server import serve  # noqa: PLC0415 - the other commands start without a web framework
+
+    settings = settings_or_exit()
+    try:
+        with with_own_servers(settings) as complete:
+            asyncio.run(_prepare(complete))
+            code = serve(complete, with_worker=not no_worker)
+    except Unavailable as trouble:
+        stop(TRY_LATER, f"try later: {trouble.detail}")
+    except (SsoGateError, OSError) as error:
+        stop(ERROR, str(error))
+    sys.exit(code)
+
+
+async def _prepare(settings: Settings) -> None:
+    """Bring an empty database, or the one file of an embedded one, to this release; others are for `migrate`."""
+    database = Database(settings.database_url)
+    try:
+        if database.is_sqlite or await migrate.current(database) is None:
+            await migrate.migrate(database)
+    finally:
+        database.close()
+
+
+@click.command("worker")
+def worker_command() -> None:
+    """Do the worker's duties alone: outbox, holds, renewals, reconciliation."""
+    from sso_gate.server import run_worker  # noqa: PLC0415 - likewise
+
+    try:
+        with with_own_servers(settings_or_exit()) as complete:
+            asyncio.run(run_worker(complete))
+    except SsoGateError as error:
+        stop(ERROR, str(error))
+
+
+@click.command("migrate")
+@dry_run_option
+def migrate_command(*, dry_run: bool) -> None:
+    """Bring the database to the version of this release."""
+    settings = settings_or_exit()
+
+    async def work() -> tuple[str | None, str]:
+        database = Database(with_own_keys(settings).database_url)
+        try:
+            before = await migrate.current(database)
+            return before, migrate.newest() if dry_run else await migrate.migrate(database)
+        finally:
+            database.close()
+
+    try:
+        before, after = asyncio.run(work())
+    except Unavailable as trouble:
+        stop(TRY_LATER, f"try later: {trouble.detail}")
+    say(f"database at version {after}" if before == after else f"{before or 'empty'} -> {after}{' (not done)' if dry_run else ''}")
+
+
+@click.command("check")
+@json_option
+def check_command(*, as_json: bool) -> None:
+    """Say whether the settings are valid and the servers that they name answer."""
+    settings = settings_or_exit()
+    for name in unknown_variables():
+        say(f"{name}: means nothing to sso-gate")
+
+    async def work(complete: Settings) -> dict[str, str]:
+        runtime = open_runtime(complete)
+        found = {}
+        try:
+            version = await migrate.current(runtime.database)
+            found["database"] = "ok" if version == migrate.newest() else f"at version {version}: run sso-gate migrate"
+        except Unavailable as trouble:
+            found["database"] = trouble.detail
+        try:
+            await runtime.redis.ping()
+            found["redis"] = "ok"
+        except Unavailable as trouble:
+            found["redis"] = trouble.detail
+        await runtime.close()
+        return found
+
+    try:
+        with with_own_servers(settings) as complete:
+            found = asyncio.run(work(complete))
+    except SsoGateError as error:
+        stop(SETTINGS_INVALID, str(error))
+    found = {"settings": "ok", **found}
+    if as_json:
+        show_json(found)
+    else:
+        for name, word in found.items():
+            click.echo(f"{name}\t{word}")
+    if any(word != "ok" and "run sso-gate migrate" not in word for word in found.values()):
+        stop(ERROR, "not everything answers")

@@ -1,0 +1,138 @@
+"""One command from beginning to end: settings, runtime, the use case, and errors as exit codes."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from sso_gate.apply.file import FileInvalid
+from sso_gate.billing.purchase import BillingError
+from sso_gate.embedded.defaults import with_own_servers
+from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, SsoGateError, Unavailable
+from sso_gate.organizations import store as organizations
+from sso_gate.organizations.organization import Organization
+from sso_gate.settings import Settings, SettingsInvalid, load_settings
+from sso_gate.storage import migrate
+from sso_gate.storage.open import open_runtime
+from sso_gate.storage.runtime import Runtime
+
+T = TypeVar("T")
+
+ERROR, USAGE, NOT_FOUND, NOT_PERMITTED, CONFLICT, NO_SEAT, SETTINGS_INVALID, TRY_LATER = 1, 2, 3, 4, 5, 6, 7, 75
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a command of one organization works with."""
+
+    runtime: Runtime
+    organization: Organization
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings of the environment; end with 7 and every problem on stderr where they are invalid."""
+    try:
+        return load_settings()
+    except SettingsInvalid as invalid:
+        stop(SETTINGS_INVALID, *invalid.problems)
+
+
+def run(work: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Return what the work returned, on a runtime of the environment's settings; errors become exit codes."""
+    settings = settings_or_exit()
+    try:
+        with with_own_servers(settings) as complete:
+            return asyncio.run(_on_runtime(complete, work))
+    except SsoGateError as error:
+        _stop_for(error)
+    except BillingError as error:
+        stop(CONFLICT if error.code != "QUANTITY_INVALID" else ERROR, f"{error.code}: {error}")
+
+
+async def _on_runtime(settings: Settings, work: Callable[[Runtime], Awaitable[T]]) -> T:
+    runtime = open_runtime(settings)
+    try:
+        await _usable(runtime)
+        return await work(runtime)
+    finally:
+        await runtime.close()
+
+
+async def _usable(runtime: Runtime) -> None:
+    version = await migrate.current(runtime.database)
+    if version is None:
+        await migrate.migrate(runtime.database)  # an empty database: nobody's data is at stake
+    elif version != migrate.newest():
+        raise Conflict(f"the database is at version {version}, this release needs {migrate.newest()}: run sso-gate migrate")
+
+
+def run_for(slug: str, work: Callable[[Caller], Awaitable[T]]) -> T:
+    """Return what the work returned for the organization with this short name; exit code 3 where there is none."""
+
+    async def for_organization(runtime: Runtime) -> T:
+        organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, slug))
+        if organization is None:
+            raise NotFound(f"no organization {slug}")
+        return await work(Caller(runtime, organization))
+
+    return run(for_organization)
+
+
+def _stop_for(error: SsoGateError) -> NoReturn:
+    match error:
+        case FileInvalid():
+            stop(ERROR, *error.problems)
+        case NotFound():
+            stop(NOT_FOUND, str(error))
+        case Conflict():
+            stop(CONFLICT, str(error))
+        case InvalidInput():
+            stop(USAGE, str(error))
+        case Unavailable():
+            stop(TRY_LATER, f"try later: {error.detail}")
+        case Refused(reason=Reason.SEAT_UNAVAILABLE):
+            stop(NO_SEAT, "no seat is free")
+        case _:
+            stop(ERROR, str(error))
+
+
+def stop(code: int, *lines: str) -> NoReturn:
+    """Say why on stderr and end with this exit code."""
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    """Say words to the person, on stderr."""
+    click.echo(text, err=True)
+
+
+def show_json(value: Any) -> None:
+    """Print data as JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print data as a table on a terminal, as tab-separated lines elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(str(cell) for cell in row))
+        return
+    from rich.console import Console  # noqa: PLC0415 - loaded on demand: half the start-up time of a command
+    from rich.table import Table  # noqa: PLC0415 - likewise
+
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+org_option = click.option("--org", "slug", required=True, metavar="SLUG", help="The organization's short name.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done.")

@@ -1,0 +1,89 @@
+"""Rows of connections; a client secret is sealed, everything else is readable JSON."""
+
+import json
+from dataclasses import asdict, fields, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, insert, select, update
+
+from sso_gate.clock import to_micros
+from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
+from sso_gate.storage.keyring import Keyring
+from sso_gate.storage.tables import connection
+
+_COLUMNS = connection.c
+
+
+def get(tx: Transaction, keyring: Keyring, connection_id: str) -> Connection | None:
+    """Return the connection with this id, enabled or not, or None."""
+    row = tx.execute(select(connection).where(_COLUMNS.id == connection_id)).one_or_none()
+    return _connection(row, keyring) if row else None
+
+
+def of_organization(tx: Transaction, keyring: Keyring, organization: str) -> list[Connection]:
+    """Return the organization's connections by id."""
+    rows = tx.execute(select(connection).where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
+    return [_connection(row, keyring) for row in rows]
+
+
+def made_by(tx: Transaction, maker: str) -> list[str]:
+    """Return the ids of the connections that `maker` made."""
+    return list(tx.execute(select(_COLUMNS.id).where(_COLUMNS.made_by == maker)).scalars())
+
+
+def save(tx: Transaction, keyring: Keyring, value: Connection, *, maker: str, at: datetime) -> Connection:
+    """Insert the connection or change the one with its id; return it with its new revision. Equal content changes nothing."""
+    known = get(tx, keyring, value.id)
+    if known and replace(value, revision=known.revision) == known:
+        return known
+    saved = replace(value, revision=known.revision + 1 if known else 1)
+    row = {**_row(saved, keyring), "made_by": maker, "updated_at": to_micros(at)}
+    if known:
+        tx.execute(update(connection).where(_COLUMNS.id == value.id).values(row))
+    else:
+        tx.execute(insert(connection).values(row))
+    return saved
+
+
+def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:
+    settings = asdict(value.settings)
+    secret = settings.pop("client_secret", "")
+    body = {"settings": settings, "attributes": asdict(value.attributes), "roles": dict(value.roles)}
+    return {
+        "id": value.id,
+        "organization": value.organization,
+        "name": value.name,
+        "protocol": value.protocol,
+        "enabled": value.enabled,
+        "revision": value.revision,
+        "settings": json.dumps(body, default=date.isoformat),
+        "sealed_secret": keyring.seal(secret) if secret else "",
+    }
+
+
+def _connection(row: Row[Any], keyring: Keyring) -> Connection:
+    body = json.loads(row.settings)
+    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in body["settings"].items()}
+    return Connection(
+        id=row.id,
+        organization=row.organization,
+        name=row.name,
+        enabled=row.enabled,
+        revision=row.revision,
+        attributes=AttributeMap(**body["attributes"]),
+        roles=body["roles"],
+        settings=_saml(settings) if row.protocol == "saml" else _oidc(settings, row.sealed_secret, keyring),
+    )
+
+
+def _saml(values: dict[str, Any]) -> SamlSettings:
+    until = values.get("allow_cbc_until")
+    return SamlSettings(**{**values, "allow_cbc_until": date.fromisoformat(until) if until else None})
+
+
+def _oidc(values: dict[str, Any], sealed: str, keyring: Keyring) -> OidcSettings:
+    known = {field.name for field in fields(OidcSettings)}
+    kept = {name: value for name, value in values.items() if name in known}
+    return OidcSettings(**kept, client_secret=keyring.unseal(sealed) if sealed else "")

@@ -1,0 +1,213 @@
+"""Billing Settings: the seats, the pencil, the review, Update, and what was bought. The story of S3 to S6, top to
+bottom.
+"""
+
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sso_gate.billing import documents, purchase
+from sso_gate.console.billing_words import Problem, order_problem, price_problem
+from sso_gate.console.frame import ZONE, Visit, visit
+from sso_gate.console.invoices import rows_of
+from sso_gate.console.waiting import waiting_rows
+from sso_gate.errors import Conflict, InvalidInput, NotFound
+from sso_gate.members.roles import Area
+from sso_gate.waiting.people import waiting_people
+from sso_gate.web import format as written
+from sso_gate.web.limits import Field, read_form, read_query
+from sso_gate.web.templates import render
+
+LAST_INVOICES = 5
+MAX_SEATS_PER_ORDER = 10_000
+_KEY = Field(max_length=64, required=True)
+_PRICE_PROBLEMS = (purchase.BillingError, InvalidInput)
+
+
+async def home(request: Request) -> Response:
+    """S3: the seats, who waits for one, and the last invoices."""
+    at = await visit(request, Area.BILLING)
+    seats = await purchase.seats_overview(at.runtime, at.organization.id)
+    issued = await documents.invoices(at.runtime, at.organization, None, LAST_INVOICES)
+    return render(
+        request,
+        "console/billing.html",
+        frame=await at.frame(),
+        zone=ZONE,
+        seats=seats,
+        people=waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now()),
+        invoices=rows_of(issued, at.runtime.clock.now()),
+        may_buy=at.may_buy,
+        hold_for_waiting=at.organization.hold_for_waiting,
+        history=[],
+        forecast=None,
+        what_if=None,
+    )
+
+
+async def edit(request: Request) -> Response:
+    """S4: how many seats; filled in with the number of people who wait, where the address does not say another."""
+    at = await _buyer(request)
+    asked = read_query(request, add=Field(max_length=12))["add"]
+    return await _edit_page(request, at, asked, [])
+
+
+async def price(request: Request) -> Response:
+    """The price of so many seats as one line of text, for the edit page while somebody types. Buys and stores
+    nothing.
+    """
+    at = await _buyer(request)
+    try:
+        add = _whole(read_query(request, add=Field(max_length=12))["add"], at)
+        preview = await purchase.preview(at.runtime, organization=at.organization, add=add)
+    except _PRICE_PROBLEMS:
+        return JSONResponse({"text": ""}, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return JSONResponse({"text": written_price(at, preview)})
+
+
+async def review(request: Request) -> Response:
+    """S5: the exact price, held for a while. Makes a quote and buys nothing, so it may be reloaded and bookmarked."""
+    at = await _buyer(request)
+    asked = read_query(request, add=Field(max_length=12))["add"]
+    try:
+        quote = await purchase.review(at.runtime, organization=at.organization, add=_whole(asked, at))
+    except _PRICE_PROBLEMS as error:
+        return await _edit_page(request, at, asked, [price_problem(error, at.language)])
+    return await _review_page(request, at, quote)
+
+
+async def update(request: Request) -> Response:
+    """Update: order exactly what was reviewed, or nothing. A second press of the same page shows the first one's
+    answer.
+    """
+    at = await _buyer(request)
+    form = await read_form(request, quote_id=_KEY, digest=_KEY, idempotency_key=_KEY, po_number=Field(max_length=60))
+    try:
+        outcome = await purchase.order(
+            at.runtime,
+            organization=at.organization,
+            by=at.actor,
+            quote_id=form["quote_id"],
+            digest=form["digest"],
+            idempotency_key=form["idempotency_key"],
+            po_number=form["po_number"] or None,
+        )
+    except _PRICE_PROBLEMS as error:
+        return await _again(request, at, form, order_problem(error, at.language))
+    match outcome:
+        case purchase.Ordered():
+            return RedirectResponse(f"/settings/billing/seats/done/{outcome.order.id}", HTTPStatus.SEE_OTHER)
+        case purchase.Stale():
+            return await _stale_page(request, at, outcome, form["po_number"])
+        case _:
+            raise Conflict("the form was used before for another order")
+
+
+async def done(request: Request) -> Response:
+    """S6: what was bought, its invoice, and who can log in now."""
+    at = await _buyer(request)
+    placed = await purchase.placed(at.runtime, organization=at.organization, order_id=request.path_params["order"])
+    if placed is None:
+        raise NotFound
+    return render(
+        request,
+        "console/seats_done.html",
+        frame=await at.frame(),
+        zone=ZONE,
+        order=placed.order,
+        invoice=placed.invoice,
+        people=waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now()),
+    )
+
+
+def written_price(at: Visit, preview: purchase.Preview) -> str:
+    """Return what the seats cost before tax, as one sentence of numbers."""
+    line = preview.line
+    left = f"{written.number(at.language, line.seats)} × {written.price(at.language, line.unit_price, line.currency)}"
+    months = f"{written.months(at.language, line.months)}" + ("" if line.price_per == "seat_month" else "/12")
+    return f"{left} × {months} = {written.money_with_code(at.language, line.amount)}"
+
+
+async def _buyer(request: Request) -> Visit:
+    at = await visit(request, Area.BILLING)
+    if not at.may_buy:
+        raise NotFound
+    return at
+
+
+def _whole(text: str, at: Visit) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= MAX_SEATS_PER_ORDER):
+        raise InvalidInput("add", f"a whole number from 1 to {written.number(at.language, MAX_SEATS_PER_ORDER)}")
+    return int(digits)
+
+
+async def _edit_page(request: Request, at: Visit, asked: str, errors: list[Problem]) -> Response:
+    seats = await purchase.seats_overview(at.runtime, at.organization.id)
+    filled = asked or str(seats.waiting or 1)
+    return render(
+        request,
+        "console/seats_edit.html",
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        frame=await at.frame(),
+        seats=seats,
+        add=filled,
+        errors=errors,
+        prefilled=bool(seats.waiting) and filled == str(seats.waiting),
+    )
+
+
+async def _review_page(
+    request: Request, at: Visit, quote: purchase.Quote, status: int = 200, **changed: Any
+) -> Response:
+    told: dict[str, Any] = {"po_number": "", "stale": "", "changed_by": None, "errors": [], **changed}
+    return render(
+        request,
+        "console/seats_review.html",
+        status,
+        frame=await at.frame(),
+        zone=ZONE,
+        quote=quote,
+        idempotency_key=secrets.token_urlsafe(16),
+        po_required=False,
+        bill_to="",
+        **told,
+    )
+
+
+async def _stale_page(request: Request, at: Visit, outcome: purchase.Stale, po_number: str) -> Response:
+    expired = outcome.why == "QUOTE_EXPIRED"
+    return await _review_page(
+        request,
+        at,
+        outcome.fresh_quote,
+        HTTPStatus.CONFLICT,
+        stale="expired" if expired else "changed",
+        changed_by=None if expired else outcome.last_order,
+        po_number=po_number,
+    )
+
+
+async def _again(request: Request, at: Visit, form: dict[str, str], problem: Problem) -> Response:
+    quote = await purchase.quoted(at.runtime, organization=at.organization, quote_id=form["quote_id"])
+    if quote is None:
+        raise NotFound
+    return await _review_page(
+        request, at, quote, HTTPStatus.UNPROCESSABLE_ENTITY, po_number=form["po_number"], errors=[problem]
+    )
+
+
+def routes() -> list[Route]:
+    """Return the routes of the seats' pages."""
+    return [
+        Route("/settings/billing", home),
+        Route("/settings/billing/seats/edit", edit),
+        Route("/settings/billing/seats/price", price),
+        Route("/settings/billing/seats/review", review, methods=["GET"]),
+        Route("/settings/billing/seats/review", update, methods=["POST"]),
+        Route("/settings/billing/seats/done/{order}", done),
+    ]

@@ -1,0 +1,164 @@
+"""S7: the members, who of them holds a seat, and the people who wait for one. Releasing and passing on go through
+`admission.revoke`.
+"""
+
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from sso_gate.admission.revoke import Revoker
+from sso_gate.console.frame import ZONE, Visit, visit
+from sso_gate.console.members_words import release_problem
+from sso_gate.console.waiting import WaitingPerson, waiting_rows
+from sso_gate.errors import Conflict, InvalidInput, NotFound
+from sso_gate.members import store as members
+from sso_gate.members.member import Member
+from sso_gate.members.roles import Area
+from sso_gate.waiting.people import decline, hold_seat, waiting_people
+from sso_gate.web.limits import Field, read_form, read_query
+from sso_gate.web.templates import render
+
+PAGE = 50
+_EMAIL = Field(max_length=320, required=True)
+_SEARCH = Field(max_length=100)
+
+
+async def listing(request: Request) -> Response:
+    """The members by address, a page at a time; the search is in the address, so it can be shared."""
+    at = await visit(request, Area.MEMBERS)
+    asked = read_query(request, q=_SEARCH, after=Field(max_length=320), done=Field(max_length=20))
+    found = await at.runtime.database.read(
+        lambda tx: members.page(tx, at.organization.id, after=asked["after"], search=asked["q"], limit=PAGE + 1)
+    )
+    shown = found[:PAGE]
+    return render(
+        request,
+        "console/members.html",
+        frame=await at.frame(),
+        zone=ZONE,
+        members=shown,
+        search=asked["q"],
+        done=asked["done"],
+        may_manage=at.may_manage,
+        waiting_count=len(await _waiting(at)) if at.may_manage else 0,
+        older=_address(asked["q"], shown[-1].email) if len(found) > PAGE else "",
+        newer=_address(asked["q"], "") if asked["after"] else "",
+    )
+
+
+async def requests(request: Request) -> Response:
+    """The people who wait for a seat, with what may be done about each."""
+    at = await visit(request, Area.MEMBERS)
+    return await _requests_page(request, at, [])
+
+
+async def hold(request: Request) -> Response:
+    """Keep a free seat for a waiting person."""
+    at = await visit(request, Area.MEMBERS)
+    form = await read_form(request, email=_EMAIL)
+    try:
+        await hold_seat(at.runtime, at.organization.id, form["email"], by=at.actor)
+    except Conflict:
+        return await _requests_page(request, at, [release_problem("none_free", at.language)])
+    return RedirectResponse("/settings/members/requests", HTTPStatus.SEE_OTHER)
+
+
+async def refuse(request: Request) -> Response:
+    """Tell a waiting person no, with the owner's own words if there are any."""
+    at = await visit(request, Area.MEMBERS)
+    form = await read_form(request, email=_EMAIL, answer=Field(max_length=280))
+    await decline(at.runtime, at.organization.id, form["email"], form["answer"], by=at.actor)
+    return RedirectResponse("/settings/members/requests", HTTPStatus.SEE_OTHER)
+
+
+async def confirm_release(request: Request) -> Response:
+    """What releasing this seat would do, before it is done."""
+    at = await visit(request, Area.MEMBERS)
+    return await _release_page(request, at, await _member(at, request), [])
+
+
+async def release(request: Request) -> Response:
+    """Take the seat back; the person's sessions end with it."""
+    at = await visit(request, Area.MEMBERS)
+    await read_form(request)
+    holder = await _member(at, request)
+    try:
+        await Revoker.of(at.runtime).release(at.organization.id, holder.email, by=at.actor)
+    except (Conflict, InvalidInput) as error:
+        return await _release_page(request, at, holder, [release_problem(error, at.language)])
+    return RedirectResponse("/settings/members?done=released", HTTPStatus.SEE_OTHER)
+
+
+async def reassign(request: Request) -> Response:
+    """Pass the seat on to another address, in one step."""
+    at = await visit(request, Area.MEMBERS)
+    form = await read_form(request, email=Field(max_length=320))
+    holder = await _member(at, request)
+    try:
+        await Revoker.of(at.runtime).reassign(at.organization.id, holder.email, form["email"], by=at.actor)
+    except (Conflict, InvalidInput) as error:
+        problem = {**release_problem(error, at.language), "field": "email"}
+        return await _release_page(request, at, holder, [problem], taker=form["email"])
+    return RedirectResponse("/settings/members?done=reassigned", HTTPStatus.SEE_OTHER)
+
+
+async def _waiting(at: Visit) -> list[WaitingPerson]:
+    return waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now())
+
+
+async def _member(at: Visit, request: Request) -> Member:
+    member_id = request.path_params["member"]
+    found = await at.runtime.database.read(lambda tx: members.get(tx, at.organization.id, member_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _release_page(
+    request: Request, at: Visit, holder: Member, errors: list[dict[str, str]], taker: str = ""
+) -> Response:
+    in_line = [one for one in await _waiting(at) if one.state in {"asked", "blocked"}]
+    return render(
+        request,
+        "console/member_release.html",
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        frame=await at.frame(),
+        member=holder,
+        next_in_line=in_line[0] if in_line and at.organization.hold_for_waiting else None,
+        taker=taker,
+        errors=errors,
+    )
+
+
+async def _requests_page(request: Request, at: Visit, errors: list[dict[str, str]]) -> Response:
+    return render(
+        request,
+        "console/requests.html",
+        HTTPStatus.CONFLICT if errors else HTTPStatus.OK,
+        frame=await at.frame(),
+        zone=ZONE,
+        people=await _waiting(at),
+        may_buy=at.may_buy,
+        errors=errors,
+    )
+
+
+def _address(search: str, after: str) -> str:
+    kept = {name: value for name, value in (("q", search), ("after", after)) if value}
+    return "/settings/members" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def routes() -> list[Route]:
+    """Return the routes of the members' pages."""
+    return [
+        Route("/settings/members", listing),
+        Route("/settings/members/requests", requests),
+        Route("/settings/members/requests/hold", hold, methods=["POST"]),
+        Route("/settings/members/requests/decline", refuse, methods=["POST"]),
+        Route("/settings/members/{member}/release", confirm_release, methods=["GET"]),
+        Route("/settings/members/{member}/release", release, methods=["POST"]),
+        Route("/settings/members/{member}/reassign", reassign, methods=["POST"]),
+    ]

@@ -1,0 +1,158 @@
+"""The answers of /check, as `docs/architecture.md` tabulates them, and the published keys."""
+
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sso_gate.admission.recheck import Alive, Ended, Recheck
+from sso_gate.clock import to_micros
+from sso_gate.errors import Reason, Refused, Unavailable
+from sso_gate.forward_auth.assertion import AssertionKeys
+from sso_gate.forward_auth.question import Question, read_question
+from sso_gate.refusals import REFUSALS
+from sso_gate.sessions.session import Session, SessionToken
+from sso_gate.storage.runtime import Runtime
+from sso_gate.waiting.ticket import Ticket, Tickets
+from sso_gate.web.cookies import SESSION_COOKIE
+from sso_gate.web.problems import problem_answer
+from sso_gate.web.request_state import runtime_of
+
+ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+MAX_HEADER = 4096
+_PREFIX = "X-SSO-Gate-"
+
+
+async def check(request: Request) -> Response:
+    """ANY /check and /check/{path}: 200 with the identity, or what the proxy's dialect has for no."""
+    runtime = runtime_of(request)
+    try:
+        question = read_question(request, runtime.settings)
+    except Refused as refusal:
+        return _refused_api(request, refusal.reason)
+    try:
+        found = await _session(request, runtime, question)
+    except Unavailable as trouble:
+        return _unavailable(request, question, trouble)
+    match found:
+        case Alive(session) if session.kind == "seat":
+            return _pass(request, runtime, question, session)
+        case Alive(session):
+            return await _refused(request, runtime, question, Ended(session, Reason.SEAT_UNAVAILABLE))
+        case Ended():
+            return await _refused(request, runtime, question, found)
+        case None:
+            return _not_signed_in(request, runtime, question)
+
+
+async def _session(request: Request, runtime: Runtime, question: Question) -> Alive | Ended | None:
+    cookie = SESSION_COOKIE.read(request)
+    token = SessionToken.parse(cookie) if cookie else None
+    found = await Recheck.of(runtime).session(token) if token else None
+    # A cookie of one application's host is worth nothing on another.
+    return None if found and found.session.host not in ("", question.host) else found
+
+
+def _pass(request: Request, runtime: Runtime, question: Question, session: Session) -> Response:
+    keys: AssertionKeys = request.state.assertion_keys
+    audience = question.host or runtime.settings.public_host
+    assertion = keys.sign(session, issuer=runtime.settings.origin, audience=audience, now=runtime.clock.now())
+    return Response(b"", 200, headers=identity_headers(session, assertion))
+
+
+def identity_headers(session: Session | None, assertion: str = "") -> dict[str, str]:
+    """Return every identity header, empty where there is nothing to say: a proxy that forwards them overwrites forged ones.
+
+    What is not plain ASCII is percent-encoded as UTF-8 (RFC 3986 2.1), since header values are bytes of no known encoding.
+    """
+    values = {
+        "User": session.member if session else "",
+        "Email": session.email if session else "",
+        "Name": session.name if session else "",
+        "Organization": session.slug if session else "",
+        "Role": session.role if session else "",
+        "Groups": ",".join(quote(group, safe=" /:@._-") for group in session.groups) if session else "",
+        "Assertion": assertion,
+    }
+    return {f"{_PREFIX}{name}": _header(value) for name, value in values.items()}
+
+
+def _header(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value[:MAX_HEADER]
+    return quote(value, safe=" /:@._-,")[:MAX_HEADER]
+
+
+def _not_signed_in(request: Request, runtime: Runtime, question: Question) -> Response:
+    location = _login_url(runtime, question)
+    if question.nginx:
+        return Response(b"", 401, headers={"X-SSO-Gate-Location": location})
+    if question.navigating:
+        return Response(b"", 302, headers={"Location": location})
+    return problem_answer(request.scope, 401, reason="not_signed_in", members={"login": location})
+
+
+def _login_url(runtime: Runtime, question: Question) -> str:
+    if question.host:
+        back = urlencode({"return_to": question.wanted})
+        return f"{question.scheme}://{question.host}/.sso-gate/start?{back}"
+    return f"{runtime.settings.origin}/login?{urlencode({'return_to': question.uri})}"
+
+
+async def _refused(request: Request, runtime: Runtime, question: Question, ended: Ended) -> Response:
+    if not question.nginx and not question.navigating:
+        return _refused_api(request, ended.reason)
+    location = await _denied_url(runtime, question, ended)
+    if question.nginx:
+        return Response(b"", 403, headers={"X-SSO-Gate-Location": location, "X-SSO-Gate-Reason": ended.reason})
+    return Response(b"", 303, headers={"Location": location})
+
+
+def _refused_api(request: Request, reason: Reason) -> Response:
+    return problem_answer(request.scope, 403, reason=reason, detail=REFUSALS[reason].sentence)
+
+
+async def _denied_url(runtime: Runtime, question: Question, ended: Ended) -> str:
+    """Return a denied page for the browser whose session ended: no cookie can be set here, so its first look claims it."""
+    session = ended.session
+    text = await Tickets(runtime.redis).issue(
+        Ticket(
+            organization=session.organization,
+            member=session.member,
+            email=session.email,
+            reason=ended.reason,
+            reference=ended.reference,
+            connection=session.connection,
+            return_to=question.wanted or question.uri,
+            refused_at=to_micros(runtime.clock.now()),
+            browser="",
+        )
+    )
+    return f"{runtime.settings.origin}/denied/{text}"
+
+
+def _unavailable(request: Request, question: Question, trouble: Unavailable) -> Response:
+    if question.nginx:
+        return Response(b"", 403, headers={"X-SSO-Gate-Reason": "unavailable"})
+    return problem_answer(
+        request.scope,
+        503,
+        reason=Reason.UNAVAILABLE,
+        headers={"Retry-After": str(trouble.retry_after_seconds)},
+    )
+
+
+async def published_keys(request: Request) -> Response:
+    """GET /.well-known/jwks.json."""
+    keys: AssertionKeys = request.state.assertion_keys
+    return JSONResponse(keys.published(), headers={"Cache-Control": "public, max-age=300"})
+
+
+def forward_auth_routes() -> list[Route]:
+    """Return the routes of forward auth on the gate's own host."""
+    return [
+        Route("/check", check, methods=ANY_METHOD),
+        Route("/check/{path:path}", check, methods=ANY_METHOD),
+        Route("/.well-known/jwks.json", published_keys, methods=["GET"]),
+    ]

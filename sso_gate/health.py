@@ -1,0 +1,109 @@
+"""Whether a process lives and whether it can decide; the numbers for those on call stand on the admin listener alone."""
+
+from datetime import datetime
+
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sso_gate.errors import Unavailable
+from sso_gate.organizations import store as organizations
+from sso_gate.seats import ledger, waitlist
+from sso_gate.storage import migrate
+from sso_gate.storage.runtime import Runtime
+from sso_gate.web.request_state import runtime_of
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def live(_: Request) -> Response:
+    """GET /health/live: the process answers."""
+    return JSONResponse({"status": "live"})
+
+
+async def ready(request: Request) -> Response:
+    """GET /health/ready: database at this release's version, Redis answering; 503 otherwise. Says no more in public."""
+    found = await _look(runtime_of(request))
+    fine = all(word == "ok" for word in found.values())
+    return JSONResponse({"status": "ready" if fine else "unavailable"}, 200 if fine else 503)
+
+
+async def detail(request: Request) -> Response:
+    """GET /health: what `ready` looked at, piece by piece."""
+    found = await _look(runtime_of(request))
+    return JSONResponse(found, 200 if all(word == "ok" for word in found.values()) else 503)
+
+
+async def _look(runtime: Runtime) -> dict[str, str]:
+    return {"database": await _database(runtime), "redis": await _redis(runtime)}
+
+
+async def _database(runtime: Runtime) -> str:
+    try:
+        version = await migrate.current(runtime.database)
+    except Unavailable:
+        return "unavailable"
+    return "ok" if version == migrate.newest() else f"at version {version}, this release needs {migrate.newest()}"
+
+
+async def _redis(runtime: Runtime) -> str:
+    try:
+        await runtime.redis.ping()
+    except Unavailable:
+        return "unavailable"
+    return "ok"
+
+
+async def metrics(request: Request) -> Response:
+    """GET /metrics: Prometheus text. Seats are read from SQL at each scrape, so every gate tells the same."""
+    runtime = runtime_of(request)
+    now = runtime.clock.now()
+    seats = await runtime.database.read(lambda tx: _seat_numbers(tx, now))
+    registry = CollectorRegistry()
+    registry.register(_Gauges(seats))
+    return PlainTextResponse(generate_latest(REGISTRY) + generate_latest(registry), media_type=_TEXT)
+
+
+class _Gauges:
+    """The gauges of one scrape."""
+
+    def __init__(self, seats: list[tuple[str, str, int]]) -> None:
+        self.seats = seats
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        held = GaugeMetricFamily("sso_gate_seats", "Seats by state.", labels=["org", "state"])
+        waiting = GaugeMetricFamily("sso_gate_people_waiting", "People without a seat who wait.", labels=["org"])
+        for slug, state, number in self.seats:
+            if state == "waiting":
+                waiting.add_metric([slug], number)
+            else:
+                held.add_metric([slug, state], number)
+        return [held, waiting]
+
+
+def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:
+    numbers = []
+    for organization in organizations.every(tx):
+        pool = ledger.read(tx, organization.id, now=now)
+        states = {
+            "purchased": pool.purchased,
+            "in_use": pool.used,
+            "reserved": pool.reserved,
+            "available": pool.available,
+            "waiting": waitlist.count(tx, organization.id, now=now),
+        }
+        numbers += [(organization.slug, state, number) for state, number in states.items()]
+    return numbers
+
+
+def health_routes() -> list[Route]:
+    """Return what load balancers ask."""
+    return [Route("/health/live", live, methods=["GET"]), Route("/health/ready", ready, methods=["GET"])]
+
+
+def admin_routes() -> list[Route]:
+    """Return what only those on call may see."""
+    return [Route("/metrics", metrics, methods=["GET"]), Route("/health", detail, methods=["GET"])]

@@ -1,0 +1,295 @@
+"""A login, told top to bottom: the browser leaves (`begin`), comes back with proof (`finish_saml`, `finish_oidc`), and is let in or not.
+
+Protocols turn bytes into an `Identity`, admission turns an identity into a session or a refusal; this file leads from one to the other and
+keeps the order: proof first, then single use, then the seat.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Self, cast
+
+from starlette.requests import HTTPConnection
+
+from sso_gate.admission.admit import Admission, Door
+from sso_gate.admission.settle import Denied, Login
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.connections import store as connections
+from sso_gate.connections.connection import Connection, SamlSettings
+from sso_gate.errors import NotFound, Reason, Refused
+from sso_gate.identity import Identity, new_id
+from sso_gate.login.keys import LoginKeys, load_login_keys
+from sso_gate.login.pending import PendingLogin, PendingLogins, browser_hash, new_handle
+from sso_gate.members.roles import Role
+from sso_gate.members.store import higher
+from sso_gate.protocols.fetch import Fetcher
+from sso_gate.protocols.oidc import callback as oidc_callback
+from sso_gate.protocols.oidc import request as oidc_request
+from sso_gate.protocols.oidc.provider import Providers
+from sso_gate.protocols.protocol import Endpoints
+from sso_gate.protocols.saml import request as saml_request
+from sso_gate.protocols.saml import response as saml_response
+from sso_gate.protocols.saml.response import VerifiedResponse
+from sso_gate.storage.runtime import Runtime
+from sso_gate.web.return_to import ReturnTo
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """The browser at the door: its own key (empty when it sent none) and where it comes from."""
+
+    key: str
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Let in: the session, where to go, and the key that an application's host gave the browser, where it began there."""
+
+    admission: Admission
+    return_to: ReturnTo
+    bind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A proved person who may not come in now."""
+
+    denied: Denied
+    identity: Identity
+    return_to: ReturnTo
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that proves nothing: the visitor learns the reference, nothing else."""
+
+    reason: Reason
+    reference: str
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """An unsolicited message was taken as a hint to start a login of our own."""
+
+    url: str
+
+
+Finish = Arrived | TurnedAway | Rejected | Restarted
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFlow:
+    """What a login needs; one for each process."""
+
+    runtime: Runtime
+    door: Door
+    pending: PendingLogins
+    keys: LoginKeys
+    providers: Providers
+
+    @classmethod
+    async def of(cls, runtime: Runtime, door: Door) -> Self:
+        """Return the flow of a process, with the installation's keys."""
+        providers = Providers(Fetcher(runtime.settings.allow_private_networks), runtime.clock)
+        return cls(runtime, door, PendingLogins(runtime.redis), await load_login_keys(runtime), providers)
+
+    async def connection(self, connection_id: str) -> Connection:
+        """Return the connection that the route names; `NotFound` where there is none."""
+        found = await self.runtime.database.read(lambda tx: connections.get(tx, self.runtime.keyring, connection_id))
+        if found is None:
+            raise NotFound(f"connection {connection_id}")
+        return found
+
+    def endpoints(self, connection: Connection) -> Endpoints:
+        """Return the gate's own addresses for the connection."""
+        return Endpoints(self.runtime.settings.origin, connection.id)
+
+    async def begin(
+        self,
+        connection: Connection,
+        *,
+        browser: Browser,
+        return_to: ReturnTo,
+        bind: str = "",
+        email: str = "",
+        restarted: bool = False,
+    ) -> str:
+        """Return the URL of the identity provider, having remembered this login for this browser.
+
+        Raises:
+            Refused: `connection_disabled`, or what the provider's discovery came to.
+        """
+        if not connection.enabled:
+            raise Refused(Reason.CONNECTION_DISABLED)
+        handle, now = new_handle(), self.runtime.clock.now()
+        endpoints, hint = self.endpoints(connection), email or None
+        if connection.protocol == "saml":
+            departure = saml_request.begin(
+                connection, endpoints, handle=handle, keys=self.keys.saml, now=now, login_hint=hint
+            )
+        else:
+            departure = await oidc_request.begin(
+                connection,
+                endpoints,
+                self.providers,
+                handle=handle,
+                now=now,
+                login_hint=hint,
+                client_key=self.keys.oidc,
+            )
+        pending = PendingLogin(
+            connection.id, browser_hash(browser.key), departure.expectations, return_to.url, bind, restarted
+        )
+        await self.pending.save(handle, pending)
+        return departure.url
+
+    async def finish_saml(
+        self, connection: Connection, *, response: str, relay_state: str, browser: Browser
+    ) -> Finish:
+        """Return how the login that this SAML response belongs to ended. Every refusal is on the audit record."""
+        try:
+            return await self._finish_saml(connection, response, relay_state, browser)
+        except Refused as refusal:
+            return await self.reject(connection, refusal, browser.client)
+
+    async def _finish_saml(self, connection: Connection, response: str, relay_state: str, browser: Browser) -> Finish:
+        if not connection.enabled or not isinstance(connection.settings, SamlSettings):
+            raise Refused(Reason.CONNECTION_DISABLED)
+        verified = await asyncio.to_thread(
+            saml_response.verify,
+            response,
+            connection=connection,
+            endpoints=self.endpoints(connection),
+            keys=self.keys.saml,
+            now=self.runtime.clock.now(),
+        )
+        pending = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
+        if verified.in_response_to is None:
+            return await self._unsolicited(connection, connection.settings, verified, pending, browser)
+        if pending is not None:
+            saml_response.require_request(verified, expected_request_id=pending.expectations["request_id"])
+        # Without a pending login of this browser nothing may be used up but the proof's own name is still looked up.
+        await self._consume(connection, verified, relay_state if pending else new_handle())
+        if pending is None:
+            raise Refused(Reason.REQUEST_UNKNOWN)
+        return await self._admit(connection, verified.identity, pending, browser, logout=_saml_logout(verified))
+
+    async def _unsolicited(
+        self,
+        connection: Connection,
+        settings: SamlSettings,
+        verified: VerifiedResponse,
+        pending: PendingLogin | None,
+        browser: Browser,
+    ) -> Finish:
+        match settings.accept_unsolicited:
+            case "accept":
+                await self._consume(connection, verified, None)
+                blank = PendingLogin(connection.id, "", {}, ReturnTo.home().url)
+                return await self._admit(connection, verified.identity, blank, browser, logout=_saml_logout(verified))
+            case "restart" if pending is None or not pending.restarted:
+                url = await self.begin(connection, browser=browser, return_to=ReturnTo.home(), restarted=True)
+                return Restarted(url)
+            case _:
+                raise Refused(Reason.UNSOLICITED_REFUSED)
+
+    async def _consume(self, connection: Connection, verified: VerifiedResponse, handle: str | None) -> None:
+        now = self.runtime.clock.now()
+        consumed = await self.pending.consume(
+            connection.id, handle, verified.assertion_key, now=now, until=verified.replay_until
+        )
+        if consumed == "replayed":
+            raise Refused(Reason.REPLAYED)
+        if consumed == "unknown":
+            raise Refused(Reason.REQUEST_UNKNOWN)
+
+    async def finish_oidc(
+        self, connection: Connection, *, params: Sequence[tuple[str, str]], browser: Browser
+    ) -> Finish:
+        """Return how the login that this redirect belongs to ended. Every refusal is on the audit record."""
+        try:
+            return await self._finish_oidc(connection, params, browser)
+        except Refused as refusal:
+            return await self.reject(connection, refusal, browser.client)
+
+    async def _finish_oidc(
+        self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser
+    ) -> Finish:
+        if not connection.enabled or connection.protocol != "oidc":
+            raise Refused(Reason.CONNECTION_DISABLED)
+        handle = next((value for name, value in params if name == "state"), "")
+        pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
+        if pending is None:
+            raise Refused(Reason.STATE_MISMATCH, "no pending login of this browser has this state")
+        if not await self.pending.take(connection.id, handle):
+            raise Refused(Reason.REPLAYED)
+        expected = pending.expectations
+        proof = await oidc_callback.finish(
+            params,
+            connection=connection,
+            endpoints=self.endpoints(connection),
+            providers=self.providers,
+            expected_handle=handle,
+            expected_nonce=expected["nonce"],
+            expected_issuer=expected["issuer"],
+            expected_fresh_since=expected["fresh_since"],
+            code_verifier=expected["code_verifier"],
+            client_key=self.keys.oidc,
+            now=self.runtime.clock.now(),
+        )
+        logout = json.dumps({"sub": proof.sub, "sid": proof.sid, "id_token": self.runtime.keyring.seal(proof.id_token)})
+        return await self._admit(connection, proof.identity, pending, browser, logout=logout)
+
+    async def _admit(
+        self, connection: Connection, identity: Identity, pending: PendingLogin, browser: Browser, *, logout: str
+    ) -> Finish:
+        return_to = ReturnTo.checked(pending.return_to, self.runtime.settings)
+        attempt = new_id("att", self.runtime.clock)
+        login = Login(identity, attempt, browser.client, mapped_role(connection, identity))
+        answer = await self.door.admit(login, logout=logout)
+        if isinstance(answer, Denied):
+            return TurnedAway(answer, identity, return_to)
+        return Arrived(answer, return_to, pending.bind)
+
+    async def reject(self, connection: Connection, refusal: Refused, client: Client) -> Rejected:
+        """Record a message that proved nothing, and return what its sender may know."""
+        clock = self.runtime.clock
+        event = Event(
+            id=new_id("evt", clock),
+            organization=connection.organization,
+            at=clock.now(),
+            action=Action.LOGIN,
+            actor=Actor("user"),
+            reason=refusal.reason,
+            reference=new_reference(),
+            via=Via(connection.id, connection.protocol),
+            client=client,
+            check=refusal.detail,
+        )
+        await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
+        return Rejected(refusal.reason, event.reference, connection.id)
+
+
+def flow_of(request: HTTPConnection) -> LoginFlow:
+    """Return the flow of the process that answers this request."""
+    return cast("LoginFlow", request.state.login_flow)
+
+
+def mapped_role(connection: Connection, identity: Identity) -> Role | None:
+    """Return the highest role that the identity's groups bring by the connection's mapping; never the primary owner's."""
+    best: Role | None = None
+    for group in identity.groups:
+        name = connection.roles.get(group)
+        if name and name != Role.PRIMARY_OWNER:
+            best = higher(best, Role(name)) if best else Role(name)
+    return best
+
+
+def _saml_logout(verified: VerifiedResponse) -> str:
+    return json.dumps({"name_id": asdict(verified.name_id)}) if verified.name_id else ""
+
+

@@ -1,0 +1,40 @@
+"""So many login messages from one client address in so much time (SSO_GATE_LOGIN_RATE), counted in Redis for all gates together."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+from sso_gate.errors import Reason, Refused
+from sso_gate.settings import Rate
+from sso_gate.storage.redis import Redis
+from sso_gate.storage.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRate:
+    """The limit on what unauthenticated clients may send."""
+
+    redis: Redis
+    rate: Rate
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """Return the limit of this installation."""
+        return cls(runtime.redis, runtime.settings.login_rate)
+
+    @property
+    def window_seconds(self) -> int:
+        """Seconds of one counting window: also what `Retry-After` says."""
+        return max(1, int(self.rate.period.total_seconds()))
+
+    async def check(self, address: str) -> None:
+        """Count one message of this address.
+
+        Raises:
+            Refused: `rate_limited`; with a detail only for the first one over the limit, so that a flood is recorded once a window.
+        """
+        key = f"sso:rate:{{{hashlib.sha256(address.encode()).hexdigest()[:32]}}}"
+        counted = await self.redis.count(key, seconds=self.window_seconds)
+        if counted > self.rate.count:
+            first = counted == self.rate.count + 1
+            raise Refused(Reason.RATE_LIMITED, "first over the limit in this window" if first else "")

@@ -1,0 +1,302 @@
+"""HTTP of signing in: /login, the assertion consumer and callback, our metadata, sign-out. No rules: those are in `flow.py`."""
+
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from sso_gate.admission.recheck import Recheck
+from sso_gate.clock import to_micros
+from sso_gate.connections.connection import Connection
+from sso_gate.errors import NotFound, Reason, Refused
+from sso_gate.login.browser import departing_browser, remember, remember_waiting, returning_browser
+from sso_gate.login.discovery import Realm, find_realm
+from sso_gate.login.flow import Arrived, Browser, Finish, LoginFlow, Rejected, Restarted, TurnedAway, flow_of
+from sso_gate.login.rate import LoginRate
+from sso_gate.login.sign_out import sign_out
+from sso_gate.protocols.saml.metadata import service_provider_metadata
+from sso_gate.refusals import REFUSALS
+from sso_gate.sessions.host_ticket import HostTicket, HostTickets
+from sso_gate.sessions.session import Session
+from sso_gate.waiting.ticket import Ticket, Tickets, browser_hash
+from sso_gate.web.catalogues import translations
+from sso_gate.web.cookies import SESSION_COOKIE
+from sso_gate.web.limits import Field, read_query
+from sso_gate.web.request_state import language_of, speak
+from sso_gate.web.return_to import ReturnTo
+from sso_gate.web.templates import render
+
+SAML_FORM_BYTES = 256 * 1024  # see docs/threats.md: floods; web.limits holds the same bound for the path
+_LOGIN_FIELDS = {
+    "org": Field(64),
+    "email": Field(320),
+    "connection": Field(64),
+    "return_to": Field(2000),
+    "bind": Field(64),
+    "choose": Field(1),
+}
+
+
+async def login(request: Request) -> Response:
+    """GET /login: straight on when signed in or when one connection fits, otherwise the page that asks for an email."""
+    flow = flow_of(request)
+    asked = read_query(request, **_LOGIN_FIELDS)
+    return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
+    signed_in = await Recheck.of(flow.runtime).signed_in(SESSION_COOKIE.read(request))
+    if signed_in and not asked["choose"] and _opens(signed_in.session, return_to):
+        return await _onward(flow, signed_in.session, return_to, asked["bind"])
+    if asked["connection"]:
+        return _to_connection(asked["connection"], asked)
+    realm = await _realm(flow, asked)
+    if len(realm.connections) == 1 and not asked["choose"]:
+        return _to_connection(realm.connections[0].id, asked)
+    return _login_page(request, realm, asked, error=_login_error(realm, asked))
+
+
+async def _realm(flow: LoginFlow, asked: dict[str, str]) -> Realm:
+    keyring = flow.runtime.keyring
+    return await flow.runtime.database.read(
+        lambda tx: find_realm(tx, keyring, slug=asked["org"], email=asked["email"])
+    )
+
+
+def _opens(session: Session, return_to: ReturnTo) -> bool:
+    return session.kind == "seat" or not return_to.host
+
+
+def _to_connection(connection: str, asked: dict[str, str]) -> Response:
+    kept = {name: asked[name] for name in ("return_to", "email", "bind") if asked[name]}
+    return RedirectResponse(f"/login/{connection}" + (f"?{urlencode(kept)}" if kept else ""), 302)
+
+
+def _login_error(realm: Realm, asked: dict[str, str]) -> str:
+    if realm.connections or not (asked["email"] or asked["org"]):
+        return ""
+    return "unknown" if "@" in asked["email"] or asked["org"] else "invalid"
+
+
+def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error: str) -> Response:
+    organization = realm.organization
+    if organization:
+        speak(request, default=organization.locale)
+    kept = {name: asked[name] for name in ("return_to", "bind") if asked[name]}
+    choices = [
+        {"name": found.name, "url": f"/login/{found.id}" + (f"?{urlencode(kept)}" if kept else "")}
+        for found in realm.connections
+    ]
+    return render(
+        request,
+        "login/login.html",
+        organization_name=organization.name if organization else "",
+        email=asked["email"],
+        error=error,
+        return_to=asked["return_to"],
+        bind=asked["bind"],
+        choices=choices,
+        last_connection=None,
+        show_break_glass=True,
+    )
+
+
+async def begin(request: Request) -> Response:
+    """GET /login/{connection}: off to the identity provider."""
+    flow = flow_of(request)
+    asked = read_query(request, return_to=Field(2000), email=Field(320), bind=Field(64))
+    connection = await flow.connection(request.path_params["connection"])
+    browser = departing_browser(request)
+    return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
+    try:
+        url = await flow.begin(
+            connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"]
+        )
+    except Refused as refusal:
+        return _rejected(request, await flow.reject(connection, refusal, browser.client))
+    response = RedirectResponse(url, 302)
+    remember(response, browser)
+    return response
+
+
+async def assertion_consumer(request: Request) -> Response:
+    """POST /sso/saml/{connection}/acs."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    browser = returning_browser(request)
+    try:
+        await LoginRate.of(flow.runtime).check(browser.client.address)
+        form = _saml_form(await request.body(), request.headers.get("content-type", ""))
+    except Refused as refusal:
+        return await _refuse_early(request, flow, connection, refusal, browser)
+    finish = await flow.finish_saml(
+        connection, response=form.get("SAMLResponse", ""), relay_state=form.get("RelayState", ""), browser=browser
+    )
+    return await _finished(request, flow, connection, finish, browser)
+
+
+def _saml_form(body: bytes, content_type: str) -> dict[str, str]:
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise Refused(Reason.MESSAGE_MALFORMED, "content type")
+    if len(body) > SAML_FORM_BYTES:
+        raise Refused(Reason.MESSAGE_TOO_LARGE, f"{len(body)} bytes")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict")
+    except ValueError as error:
+        raise Refused(Reason.MESSAGE_MALFORMED, "form") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise Refused(Reason.MESSAGE_MALFORMED, "a field was sent twice")
+    return form
+
+
+async def callback(request: Request) -> Response:
+    """GET /sso/oidc/{connection}/callback."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    browser = returning_browser(request)
+    try:
+        await LoginRate.of(flow.runtime).check(browser.client.address)
+    except Refused as refusal:
+        return await _refuse_early(request, flow, connection, refusal, browser)
+    params = list(request.query_params.multi_items())
+    finish = await flow.finish_oidc(connection, params=params, browser=browser)
+    return await _finished(request, flow, connection, finish, browser)
+
+
+async def _refuse_early(
+    request: Request, flow: LoginFlow, connection: Connection, refusal: Refused, browser: Browser
+) -> Response:
+    if refusal.reason is Reason.RATE_LIMITED and not refusal.detail:
+        return _rejected(request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds)
+    rejected = await flow.reject(connection, refusal, browser.client)
+    return _rejected(request, rejected, LoginRate.of(flow.runtime).window_seconds)
+
+
+async def _finished(
+    request: Request, flow: LoginFlow, connection: Connection, finish: Finish, browser: Browser
+) -> Response:
+    match finish:
+        case Arrived():
+            return await _arrived(flow, finish)
+        case TurnedAway():
+            return await _turned_away(request, flow, connection, finish, browser)
+        case Rejected():
+            return _rejected(request, finish)
+        case Restarted(url):
+            response = RedirectResponse(url, 303)
+            remember(response, browser)
+            return response
+
+
+async def _arrived(flow: LoginFlow, finish: Arrived) -> Response:
+    session, return_to = finish.admission.session, finish.return_to
+    if not _opens(session, return_to):
+        return_to = ReturnTo.home()
+    response = await _onward(flow, session, return_to, finish.bind)
+    SESSION_COOKIE.set(response, finish.admission.token.text)
+    return response
+
+
+async def _onward(flow: LoginFlow, session: Session, return_to: ReturnTo, bind: str) -> Response:
+    """Send a signed-in browser on: to the gate's own page, or with a single-use ticket to an application's host."""
+    if not return_to.host:
+        return RedirectResponse(flow.runtime.settings.origin + return_to.url, 303)
+    if not bind:
+        begin_there = urlencode({"return_to": return_to.url})
+        return RedirectResponse(f"{return_to.app_origin}/.sso-gate/start?{begin_there}", 303)
+    ticket = HostTicket(
+        organization=session.organization,
+        session=session.family,
+        host=return_to.host,
+        browser=bind,
+        return_to=return_to.url,
+    )
+    text = await HostTickets(flow.runtime.redis).issue(ticket)
+    return RedirectResponse(f"{return_to.app_origin}/.sso-gate/finish?{urlencode({'ticket': text})}", 303)
+
+
+async def _turned_away(
+    request: Request, flow: LoginFlow, connection: Connection, finish: TurnedAway, browser: Browser
+) -> Response:
+    denied = finish.denied
+    if denied.reason is not Reason.SEAT_UNAVAILABLE or denied.member is None:
+        return _rejected(request, Rejected(denied.reason, denied.reference, connection.id))
+    keyed = browser if browser.key else departing_browser(request)
+    text = await Tickets(flow.runtime.redis).issue(
+        Ticket(
+            organization=connection.organization,
+            member=denied.member.id,
+            email=denied.member.email,
+            reason=denied.reason,
+            reference=denied.reference,
+            connection=connection.id,
+            return_to=finish.return_to.url,
+            refused_at=to_micros(flow.runtime.clock.now()),
+            browser=browser_hash(keyed.key),
+        )
+    )
+    response = RedirectResponse(f"{flow.runtime.settings.origin}/denied/{text}", 303)
+    remember_waiting(response, keyed)
+    return response
+
+
+def _rejected(request: Request, rejected: Rejected, retry_after_seconds: int | None = None) -> Response:
+    told = REFUSALS[rejected.reason]
+    limited = rejected.reason is Reason.RATE_LIMITED and retry_after_seconds
+    return render(
+        request,
+        "login/refused.html",
+        told.status,
+        headers={"retry-after": str(retry_after_seconds)} if limited else None,
+        text=translations(language_of(request).tag).gettext(told.sentence),
+        reference=rejected.reference,
+        try_again_url=f"/login/{rejected.connection}",
+    )
+
+
+async def metadata(request: Request) -> Response:
+    """GET /sso/saml/{connection}/metadata: ours, signed."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    if connection.protocol != "saml":
+        raise NotFound("not a SAML connection")
+    body = service_provider_metadata(
+        connection, flow.endpoints(connection), keys=flow.keys.saml, now=flow.runtime.clock.now()
+    )
+    return Response(body, media_type="application/samlmetadata+xml")
+
+
+async def help_page(request: Request) -> Response:
+    """GET /login/help: what can stand in the way, and who can help."""
+    return render(request, "login/help.html", contact="")
+
+
+async def logout(request: Request) -> Response:
+    """POST /logout: end the session here, on application hosts, and where possible at the identity provider."""
+    flow = flow_of(request)
+    signed_in = await Recheck.of(flow.runtime).signed_in(SESSION_COOKIE.read(request))
+    onward = await sign_out(flow, signed_in.session) if signed_in else None
+    if onward:
+        response: Response = RedirectResponse(onward, 303)
+    else:
+        response = RedirectResponse("/signed-out", 303)
+    SESSION_COOKIE.clear(response)
+    return response
+
+
+async def signed_out(request: Request) -> Response:
+    """GET /signed-out: the end of a sign-out."""
+    return render(request, "login/signed_out.html", provider_too=False)
+
+
+def login_routes() -> list[Route]:
+    """Return the routes of signing in and out."""
+    return [
+        Route("/login", login, methods=["GET"]),
+        Route("/login/help", help_page, methods=["GET"]),
+        Route("/login/{connection}", begin, methods=["GET"]),
+        Route("/logout", logout, methods=["POST"]),
+        Route("/signed-out", signed_out, methods=["GET"]),
+        Route("/sso/saml/{connection}/acs", assertion_consumer, methods=["POST"]),
+        Route("/sso/saml/{connection}/metadata", metadata, methods=["GET"]),
+        Route("/sso/oidc/{connection}/callback", callback, methods=["GET"]),
+    ]

@@ -1,0 +1,167 @@
+"""Rows of members and of the identities that are bound to them. Seats are not changed here: see `sso_gate.seats.ledger`."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, exists, insert, select, tuple_, update
+
+from sso_gate.clock import from_micros, to_micros
+from sso_gate.identity import Identity, normal_email
+from sso_gate.members.member import Member, MemberState
+from sso_gate.members.roles import Grant, Role
+from sso_gate.storage.tables import identity, member
+
+MAX_PAGE = 200
+_RANKS = {Role.USER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.PRIMARY_OWNER: 3}
+_COLUMNS = member.c
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A member whom an email could mean: `bound` says whether an identity is theirs already."""
+
+    member: Member
+    bound: bool
+    bound_to: str
+
+
+def to_member(row: Row[Any]) -> Member:
+    """Return the value that a row of the member table holds."""
+    return Member(
+        id=row.id,
+        organization=row.organization,
+        email=row.email,
+        name=row.name,
+        listed_role=Role(row.listed_role),
+        role=Role(row.role),
+        grants=frozenset(Grant(word) for word in json.loads(row.grants)),
+        state=MemberState(row.state),
+        generation=row.generation,
+        locale=row.locale,
+        last_login=None if row.last_login_at is None else from_micros(row.last_login_at),
+    )
+
+
+def by_identity(tx: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Member]:
+    """Return the members to whom these (connection, subject) keys are bound."""
+    pairs = tuple_(identity.c.connection, identity.c.subject).in_(list(keys))
+    query = select(member, identity.c.connection.label("via"), identity.c.subject.label("subject"))
+    rows = tx.execute(query.join(identity, identity.c.member == member.c.id).where(pairs))
+    return {(row.via, row.subject): to_member(row) for row in rows}
+
+
+def by_email(tx: Connection, organization: str, emails: Collection[str]) -> dict[str, Candidate]:
+    """Return the organization's members with these addresses, by normal form."""
+    is_bound = exists().where(identity.c.member == member.c.id).label("is_bound")
+    query = select(member, is_bound).where(
+        _COLUMNS.organization == organization, _COLUMNS.email_key.in_([normal_email(email) for email in emails])
+    )
+    return {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in tx.execute(query)}
+
+
+def get(tx: Connection, organization: str, member_id: str) -> Member | None:
+    """Return the member with this id, or None when the organization has no such member."""
+    query = select(member).where(_COLUMNS.organization == organization, _COLUMNS.id == member_id)
+    row = tx.execute(query).one_or_none()
+    return to_member(row) if row else None
+
+
+def find(tx: Connection, organization: str, email: str) -> Member | None:
+    """Return the member with this address, or None."""
+    found = by_email(tx, organization, [email])
+    return found[normal_email(email)].member if found else None
+
+
+def page(tx: Connection, organization: str, *, after: str = "", search: str = "", limit: int = 50) -> list[Member]:
+    """Return at most `limit` (1 to 200) members behind the address `after`, ordered by address."""
+    query = select(member).where(_COLUMNS.organization == organization, _COLUMNS.email_key > normal_email(after))
+    if search:
+        query = _searched(query, search)
+    query = query.order_by(_COLUMNS.email_key).limit(max(1, min(limit, MAX_PAGE)))
+    return [to_member(row) for row in tx.execute(query)]
+
+
+def _searched(query: Select[Any], words: str) -> Select[Any]:
+    return query.where(
+        _COLUMNS.email_key.contains(normal_email(words), autoescape=True)
+        | _COLUMNS.name.icontains(words, autoescape=True)
+    )
+
+
+def primary_owner(tx: Connection, organization: str) -> Member | None:
+    """Return the organization's primary owner, or None before one was listed."""
+    query = select(member).where(_COLUMNS.organization == organization, _COLUMNS.role == Role.PRIMARY_OWNER)
+    row = tx.execute(query).one_or_none()
+    return to_member(row) if row else None
+
+
+def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, bound_to: str = "") -> None:
+    """Insert members who hold no seat yet."""
+    rows = [
+        {
+            "id": person.id,
+            "organization": person.organization,
+            "email": person.email,
+            "email_key": normal_email(person.email),
+            "name": person.name,
+            "listed_role": person.listed_role,
+            "role": person.role,
+            "grants": _grants_json(person.grants),
+            "state": person.state,
+            "generation": person.generation,
+            "bound_to": bound_to,
+            "locale": person.locale,
+            "source": source,
+            "created_at": to_micros(at),
+        }
+        for person in people
+    ]
+    if rows:
+        tx.execute(insert(member), rows)
+
+
+def bind(tx: Connection, ties: Sequence[tuple[str, Identity]], *, at: datetime) -> None:
+    """Tie each identity to its member for ever. The primary key keeps it from being tied to anybody else."""
+    rows = [
+        {"connection": proved.connection, "subject": proved.subject, "member": member_id, "bound_at": to_micros(at)}
+        for member_id, proved in ties
+    ]
+    if rows:
+        tx.execute(insert(identity), rows)
+
+
+def note_login(tx: Connection, members: Sequence[str], *, at: datetime) -> None:
+    """Remember when these members last came in."""
+    if members:
+        tx.execute(update(member).where(_COLUMNS.id.in_(list(members))).values(last_login_at=to_micros(at)))
+
+
+def set_role(tx: Connection, member_id: str, role: Role) -> None:
+    """Set the role in force; the listed one stays."""
+    tx.execute(update(member).where(_COLUMNS.id == member_id).values(role=role))
+
+
+def set_state(tx: Connection, member_id: str, state: MemberState) -> None:
+    """Set the state of a member who holds no seat and takes none: `released`, `waiting` or `blocked`."""
+    without_seat = (_COLUMNS.id == member_id) & (_COLUMNS.state != MemberState.HELD)
+    tx.execute(update(member).where(without_seat).values(state=state))
+
+
+def relist(
+    tx: Connection, member_id: str, *, name: str, role: Role, grants: frozenset[Grant], bound_to: str
+) -> None:
+    """Write what the organization file says of a member who is there already."""
+    values = {"name": name, "listed_role": role, "role": role, "grants": _grants_json(grants), "bound_to": bound_to}
+    tx.execute(update(member).where(_COLUMNS.id == member_id).values(values))
+
+
+def higher(first: Role, second: Role) -> Role:
+    """Return the role that may do more."""
+    return max(first, second, key=_RANKS.__getitem__)
+
+
+def _grants_json(grants: frozenset[Grant]) -> str:
+    return json.dumps(sorted(grants))

@@ -1,0 +1,8 @@
+"""What is counted for those on call: Prometheus names, labels from closed sets, never a person, an address or a path."""
+
+from prometheus_client import Counter, Histogram
+
+LOGINS = Counter("sso_gate_logins_total", "Logins that ended.", ["outcome", "protocol"])
+DENIALS = Counter("sso_gate_login_denials_total", "Refused logins by reason.", ["reason"])
+CHECK_SECONDS = Histogram("sso_gate_check_duration_seconds", "Answers to a reverse proxy.", ["outcome"])
+ORDERS = Counter("sso_gate_seat_orders_total", "Seat orders that ended.", ["outcome"])

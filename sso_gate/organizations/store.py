@@ -1,0 +1,102 @@
+"""Rows of organizations and of their verified domains."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+
+from sso_gate.clock import from_micros, to_micros
+from sso_gate.errors import Conflict
+from sso_gate.organizations.organization import Organization
+from sso_gate.storage.tables import organization, organization_domain
+
+
+def get(tx: Connection, organization_id: str) -> Organization | None:
+    """Return the organization with this id, or None."""
+    return _one(tx, organization.c.id == organization_id)
+
+
+def by_slug(tx: Connection, slug: str) -> Organization | None:
+    """Return the organization with this short name, or None."""
+    return _one(tx, organization.c.slug == slug)
+
+
+def by_domain(tx: Connection, domain: str) -> Organization | None:
+    """Return the organization that has verified this domain, or None."""
+    owner = select(organization_domain.c.organization).where(organization_domain.c.domain == domain.lower())
+    return _one(tx, organization.c.id == owner.scalar_subquery())
+
+
+def every(tx: Connection) -> list[Organization]:
+    """Return all organizations by short name."""
+    rows = tx.execute(select(organization).order_by(organization.c.slug)).all()
+    return [_organization(tx, row) for row in rows]
+
+
+def holds_for_waiting(tx: Connection, organization_id: str) -> bool:
+    """Return whether the organization wants free seats to be kept for whoever waits."""
+    query = select(organization.c.hold_for_waiting).where(organization.c.id == organization_id)
+    return bool(tx.execute(query).scalar_one_or_none())
+
+
+def _one(tx: Connection, which: ColumnElement[bool]) -> Organization | None:
+    row = tx.execute(select(organization).where(which)).one_or_none()
+    return _organization(tx, row) if row else None
+
+
+def _organization(tx: Connection, row: Row[Any]) -> Organization:
+    table = organization_domain.c
+    domains = tx.execute(select(table.domain).where(table.organization == row.id).order_by(table.domain)).scalars()
+    return Organization(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        enabled=row.enabled,
+        locale=row.locale,
+        domains=tuple(domains),
+        hold_for_waiting=row.hold_for_waiting,
+        scim_when_full=row.scim_when_full,
+        purchase_roles=tuple(json.loads(row.purchase_roles)),
+        admits_until=_instant(row.admits_until_at),
+        access_until=_instant(row.access_until_at),
+    )
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def save(tx: Connection, value: Organization, *, at: datetime) -> None:
+    """Insert the organization, or change the one with its id; `Conflict` when a domain is another organization's."""
+    columns = {
+        "slug": value.slug,
+        "name": value.name,
+        "enabled": value.enabled,
+        "locale": value.locale,
+        "hold_for_waiting": value.hold_for_waiting,
+        "scim_when_full": value.scim_when_full,
+        "purchase_roles": json.dumps(list(value.purchase_roles)),
+        "admits_until_at": _micros(value.admits_until),
+        "access_until_at": _micros(value.access_until),
+    }
+    changed = tx.execute(update(organization).where(organization.c.id == value.id).values(columns)).rowcount
+    if not changed:
+        tx.execute(insert(organization).values(id=value.id, created_at=to_micros(at), **columns))
+    _save_domains(tx, value.id, value.domains)
+
+
+def _micros(instant: datetime | None) -> int | None:
+    return None if instant is None else to_micros(instant)
+
+
+def _save_domains(tx: Connection, organization_id: str, domains: Sequence[str]) -> None:
+    table = organization_domain.c
+    tx.execute(delete(organization_domain).where(table.organization == organization_id))
+    taken = tx.execute(select(table.domain).where(table.domain.in_(list(domains)))).scalars().all()
+    if taken:
+        raise Conflict(f"domain {', '.join(taken)} belongs to another organization")
+    if domains:
+        rows = [{"domain": domain, "organization": organization_id} for domain in domains]
+        tx.execute(insert(organization_domain), rows)

@@ -1,0 +1,13 @@
+-- Ends every session of a member that is older than a generation, and keeps late ones out; atomic with activate.lua.
+-- KEYS: the member's index, the member's floor. ARGV: generation, seconds to remember it, prefix of session keys (same slot).
+-- Returns how many sessions were ended. Running it again changes nothing.
+local floor = redis.call('GET', KEYS[2])
+if not floor or tonumber(floor) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+end
+local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
+for _, digest in ipairs(dead) do
+  redis.call('DEL', ARGV[3] .. digest)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
+return #dead

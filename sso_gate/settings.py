@@ -1,0 +1,234 @@
+"""Every setting of a gate process, read once at start from `SSO_GATE_…` environment variables.
+
+Each secret may also come from a file named by `…_FILE`. Wrong values stop the start: `load_settings` reports all of them
+at once, one line each. `docs/operations.md` lists them for people.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from sso_gate.errors import SsoGateError
+
+PREFIX = "SSO_GATE_"
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix")
+_SECRET_SETTINGS = ("secret_keys", "database_url", "redis_url", "smtp_url")
+MINIMUM_SECRET_LENGTH = 32
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsInvalid(SsoGateError):
+    """Settings that cannot be used; `problems` holds one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the time that `30m`, `8h`, `72h`, `90d` or `45s` says.
+
+    Raises:
+        ValueError: anything else, and zero.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise ValueError("expected a whole number and a unit, such as 30m, 8h or 90d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+class Rate(BaseModel):
+    """So many events in so much time, written `600/1m`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int = Field(ge=1)
+    period: timedelta
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rate that the text says; ValueError where it says none."""
+        count, slash, period = text.partition("/")
+        if not slash or not count.strip().isdigit():
+            raise ValueError("expected a count and a period, such as 600/1m")
+        return cls(count=int(count), period=parse_duration(period))
+
+
+class Address(BaseModel):
+    """A host and a TCP port to listen on, written `127.0.0.1:8080` or `[::1]:8080`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the address that the text says; ValueError where it says none."""
+        host, colon, port = text.strip().rpartition(":")
+        if not colon or not host or not port.isdigit():
+            raise ValueError("expected host:port, such as 127.0.0.1:8080")
+        return cls(host=host.strip("[]"), port=int(port))
+
+
+def _words(value: object) -> object:
+    return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) and value.strip() else value or ()
+
+
+def _networks(value: object) -> object:
+    words = _words(value)
+    return tuple(ip_network(word) for word in words) if isinstance(words, tuple) else words
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected an absolute http or https URL")
+    if parts.path.strip("/"):
+        raise ValueError("the gate answers at the root of its host: no path")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if value and urlsplit(value).scheme not in _REDIS_SCHEMES:
+        raise ValueError(f"expected one of {', '.join(scheme + '://' for scheme in _REDIS_SCHEMES)}")
+    return value
+
+
+def _database_url(value: str) -> str:
+    if value and not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
+        raise ValueError("expected postgresql://… or sqlite:///…")
+    return value
+
+
+def _secret_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if any(len(key) < MINIMUM_SECRET_LENGTH for key in keys):
+        raise ValueError(f"each key needs at least {MINIMUM_SECRET_LENGTH} characters")
+    return keys
+
+
+def _by(parse: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+Duration = Annotated[timedelta, _by(parse_duration)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class Settings(BaseModel):
+    """The settings of one process. Field names are the variables' names in lower case without the prefix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    public_url: Annotated[str, AfterValidator(_public_url)] = "http://localhost:8080"
+    bind: Annotated[Address, _by(Address.parse)] = Address(host="127.0.0.1", port=8080)
+    admin_bind: Annotated[Address, _by(Address.parse)] = Address(host="127.0.0.1", port=9464)
+    data_dir: Path = Path("./var")
+    database_url: Annotated[str, AfterValidator(_database_url)] = ""
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
+    secret_keys: Annotated[Words, AfterValidator(_secret_keys)] = ()
+    trusted_proxies: Networks = ()
+    return_hosts: Words = ()
+    workers: int = Field(default=1, ge=1, le=64)
+    session_idle: Duration = timedelta(hours=8)
+    session_max: Duration = timedelta(hours=24)
+    login_rate: Annotated[Rate, _by(Rate.parse)] = Rate(count=600, period=timedelta(minutes=1))
+    seat_hold: Duration = timedelta(hours=72)
+    quote_ttl: Duration = timedelta(minutes=30)
+    allow_private_networks: Networks = ()
+    denied_show_owners: Literal["none", "names"] = "none"
+    smtp_url: str = ""
+    mail_from: str = ""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = []
+        if self.session_idle > self.session_max:
+            problems.append("SSO_GATE_SESSION_IDLE: must not be longer than SSO_GATE_SESSION_MAX")
+        if bool(self.smtp_url) != bool(self.mail_from):
+            problems.append("SSO_GATE_SMTP_URL: goes together with SSO_GATE_MAIL_FROM")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The public URL without a trailing slash: the base of every URL that leaves the gate."""
+        return self.public_url.rstrip("/")
+
+    @property
+    def public_host(self) -> str:
+        """The public URL's host, with its port where it is not the scheme's own, in lower case."""
+        return urlsplit(self.public_url).netloc.lower()
+
+    @property
+    def allowed_return_hosts(self) -> frozenset[str]:
+        """Hosts (with port where one is needed) to which a login may return; the gate's own is always among them."""
+        return frozenset({self.public_host, *(host.lower() for host in self.return_hosts)})
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings that the environment gives (the process's own by default).
+
+    Raises:
+        SettingsInvalid: with every problem, one line each, naming the variable.
+    """
+    values, problems = _collect(os.environ if environment is None else environment)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        raise SettingsInvalid(problems) from error
+    if problems:
+        raise SettingsInvalid(problems)
+    return settings
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return the `SSO_GATE_…` variables that mean nothing: `check` warns of them, a start does not stop for them.
+
+    Kubernetes sets such variables by itself (`SSO_GATE_SERVICE_HOST`, `SSO_GATE_PORT`) beside a service of our name.
+    """
+    names = os.environ if environment is None else environment
+    fields = {name: name.removeprefix(PREFIX).lower() for name in names if name.startswith(PREFIX)}
+    known = {*Settings.model_fields, *(f"{secret}_file" for secret in _SECRET_SETTINGS)}
+    return sorted(name for name, field in fields.items() if field not in known)
+
+
+def _collect(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for name, value in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field in Settings.model_fields:
+            values[field] = value
+        elif field.removesuffix("_file") in _SECRET_SETTINGS:
+            _read_file(name, Path(value), values, problems)
+    return values, problems
+
+
+def _read_file(name: str, path: Path, values: dict[str, str], problems: list[str]) -> None:
+    try:
+        values[name.removeprefix(PREFIX).removesuffix("_FILE").lower()] = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{name}: cannot be read ({error.__class__.__name__})")
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {text}" if location else text

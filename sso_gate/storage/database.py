@@ -1,0 +1,109 @@
+"""The SQL database: runs a plain function in one transaction, off the event loop.
+
+SQLite and PostgreSQL take the same statements. On SQLite one thread writes (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`: a
+commit that was answered survives a power cut) while others read; on PostgreSQL transactions are READ COMMITTED, so that a waiter for a row
+lock sees the row as it is then.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from sso_gate.errors import Unavailable
+
+SQLITE_BUSY_MILLISECONDS = 10_000
+READERS = 4
+POSTGRES_CONNECTIONS = 8
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 15_000
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """One database, by URL (`sqlite:///path` or `postgresql://…`); `write` and `read` run one transaction each."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
+            self._read_engine = _sqlite_engine(url, begin="BEGIN", connections=READERS)
+            self._writers = ThreadPoolExecutor(1, "sql-write")
+            self._readers = ThreadPoolExecutor(READERS, "sql-read")
+        else:
+            self.engine = self._read_engine = _postgres_engine(url)
+            self._writers = self._readers = ThreadPoolExecutor(POSTGRES_CONNECTIONS, "sql")
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returned, after its transaction was committed; any exception rolls it back.
+
+        Raises:
+            Unavailable: the database did not answer. Whether a commit arrived is then unknown.
+        """
+        return await self._run(self._writers, self.engine, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` read in one transaction; `Unavailable` when the database did not answer."""
+        return await self._run(self._readers, self._read_engine, work)
+
+    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, _in_transaction, engine, work)
+
+    def close(self) -> None:
+        """Close every connection and thread."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+        self._read_engine.dispose()
+
+
+def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+    try:
+        with engine.begin() as tx:
+            return work(tx)
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        _log.warning("database unavailable: %s", error)
+        raise Unavailable(f"database: {error.__class__.__name__}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable("database: connection lost") from error
+        raise
+
+
+def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "check_same_thread": False},  # we say BEGIN ourselves
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MILLISECONDS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://" + url.partition("://")[2],
+        pool_size=POSTGRES_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}"},
+    )

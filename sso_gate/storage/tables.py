@@ -1,0 +1,229 @@
+"""Every table of the gate. SQL is the record: what stands here is true, what Redis says is a hint.
+
+Columns ending `_at` are whole microseconds since 1970 UTC, JSON and dates are text: the same on SQLite and PostgreSQL. The
+tables of money belong to `billing_core` and are made by the same migrations.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, String(64), primary_key=True)
+
+
+def _organization(*, primary_key: bool = False) -> Column[str]:
+    return Column("organization", String(64), ForeignKey("organization.id"), nullable=False, primary_key=primary_key)
+
+
+organization = Table(
+    "organization",
+    metadata,
+    _id(),
+    Column("slug", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("hold_for_waiting", Boolean, nullable=False),
+    Column("scim_when_full", String(16), nullable=False),
+    Column("purchase_roles", Text, nullable=False),
+    Column("admits_until_at", BigInteger),  # new people, while the contract runs; empty: as long as it renews
+    Column("access_until_at", BigInteger),  # people with a seat, with the grace; empty likewise
+    Column("created_at", BigInteger, nullable=False),
+)
+
+organization_domain = Table(
+    "organization_domain",
+    metadata,
+    Column("domain", String(253), primary_key=True),
+    _organization(),
+)
+
+connection = Table(
+    "connection",
+    metadata,
+    _id(),
+    _organization(),
+    Column("name", Text, nullable=False),
+    Column("protocol", String(8), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("made_by", String(32), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    _id(),
+    _organization(),
+    Column("email", String(320), nullable=False),
+    Column("email_key", String(320), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("listed_role", String(16), nullable=False),
+    Column("role", String(16), nullable=False),  # the listed one, or a higher one that a group brought
+    Column("grants", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("bound_to", String(64), nullable=False),  # the only connection that may bind them; empty: any
+    Column("locale", String(16), nullable=False),
+    Column("source", String(16), nullable=False),  # listed | login | scim | invite
+    Column("created_at", BigInteger, nullable=False),
+    Column("seat_since_at", BigInteger),
+    Column("last_login_at", BigInteger),
+    UniqueConstraint("organization", "email_key"),
+    CheckConstraint("state IN ('held', 'released', 'blocked', 'waiting')", name="state"),
+    CheckConstraint("role IN ('user', 'admin', 'owner', 'primary_owner')", name="role"),
+    Index(None, "organization", "state"),
+)
+Index(
+    "uq_member_one_primary_owner",
+    member.c.organization,
+    unique=True,
+    sqlite_where=member.c.role == "primary_owner",
+    postgresql_where=member.c.role == "primary_owner",
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("connection", String(64), ForeignKey("connection.id"), primary_key=True),
+    Column("subject", String(512), primary_key=True),
+    Column("member", String(64), ForeignKey("member.id"), nullable=False, index=True),
+    Column("bound_at", BigInteger, nullable=False),
+)
+
+seat_pool = Table(
+    "seat_pool",
+    metadata,
+    _organization(primary_key=True),
+    Column("purchased", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("0 <= used AND used <= purchased", name="never_oversold"),
+)
+
+seat_entry = Table(
+    "seat_entry",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _organization(),
+    Column("member", String(64), ForeignKey("member.id"), nullable=False),
+    Column("delta", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    CheckConstraint("delta IN (1, -1)", name="one_seat"),
+    Index(None, "organization", "at"),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("member", String(64), ForeignKey("member.id"), primary_key=True),
+    _organization(),
+    Column("until_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "organization", "until_at"),
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("member", String(64), ForeignKey("member.id"), primary_key=True),
+    _organization(),
+    Column("first_refused_at", BigInteger, nullable=False),
+    Column("last_refused_at", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("asked_at", BigInteger),
+    Column("reminded_at", BigInteger),
+    Column("declined_at", BigInteger),
+    Column("message", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index(None, "organization", "asked_at"),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    _id(),
+    _organization(),
+    Column("happened_at", BigInteger, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("reference", String(16), nullable=False),
+    Column("login_id", String(64), unique=True),  # the durable guard against replay
+    Column("attempt", String(64), nullable=False),
+    Column("person", String(320), nullable=False),
+    Column("connection", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    CheckConstraint("(outcome = 'denied') = (reason <> '')", name="denied_has_reason"),
+    Index(None, "organization", "id"),
+    Index(None, "organization", "outcome", "id"),
+    Index(None, "organization", "reference"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    _organization(),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("done_at", BigInteger),
+    Index(None, "done_at", "due_at"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    _id(),
+    _organization(),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+
+installation_key = Table(
+    "installation_key",
+    metadata,
+    _id(),
+    Column("purpose", String(32), nullable=False, index=True),
+    Column("sealed", Text, nullable=False),
+    Column("public", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

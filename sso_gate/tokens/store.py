@@ -1,0 +1,78 @@
+"""Rows of API and SCIM tokens."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from sso_gate.clock import Clock, from_micros, to_micros
+from sso_gate.identity import new_id
+from sso_gate.storage.tables import api_token
+from sso_gate.tokens.token import Scope, Token, secret_hash
+
+_COLUMNS = api_token.c
+_USE_NOTED_EVERY = timedelta(minutes=5)
+
+
+def add(
+    tx: Connection, organization: str, *, name: str, scopes: frozenset[Scope], secret: str, expires: datetime | None, clock: Clock
+) -> Token:
+    """Insert a token and return it."""
+    token_id, now = new_id("tok", clock), clock.now()
+    tx.execute(
+        insert(api_token).values(
+            id=token_id,
+            organization=organization,
+            name=name,
+            scopes=json.dumps(sorted(scopes)),
+            secret_hash=secret_hash(secret),
+            created_at=to_micros(now),
+            expires_at=to_micros(expires) if expires else None,
+        )
+    )
+    return Token(token_id, organization, name, scopes, now, expires, None, None)
+
+
+def by_secret(tx: Connection, secret: str, *, now: datetime) -> Token | None:
+    """Return the token that this secret opens now; None for an unknown, expired or revoked one."""
+    row = tx.execute(select(api_token).where(_COLUMNS.secret_hash == secret_hash(secret))).one_or_none()
+    token = _token(row) if row else None
+    if token is None or token.revoked or (token.expires and token.expires <= now):
+        return None
+    return token
+
+
+def note_use(tx: Connection, token: Token, *, now: datetime) -> None:
+    """Remember roughly when the token was last used."""
+    if token.last_used is None or now - token.last_used > _USE_NOTED_EVERY:
+        tx.execute(update(api_token).where(_COLUMNS.id == token.id).values(last_used_at=to_micros(now)))
+
+
+def of_organization(tx: Connection, organization: str) -> list[Token]:
+    """Return the organization's tokens, oldest first."""
+    rows = tx.execute(select(api_token).where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
+    return [_token(row) for row in rows]
+
+
+def revoke(tx: Connection, organization: str, token_id: str, *, now: datetime) -> bool:
+    """End the token; False when the organization has no such living token."""
+    living = (_COLUMNS.id == token_id) & (_COLUMNS.organization == organization) & _COLUMNS.revoked_at.is_(None)
+    return tx.execute(update(api_token).where(living).values(revoked_at=to_micros(now))).rowcount == 1
+
+
+def _token(row: Row[Any]) -> Token:
+    return Token(
+        id=row.id,
+        organization=row.organization,
+        name=row.name,
+        scopes=frozenset(Scope(word) for word in json.loads(row.scopes)),
+        created=from_micros(row.created_at),
+        expires=_instant(row.expires_at),
+        revoked=_instant(row.revoked_at),
+        last_used=_instant(row.last_used_at),
+    )
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

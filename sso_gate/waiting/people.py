@@ -1,0 +1,93 @@
+"""What a waiting person may do (ask), and what owners may do about it (hold a seat, decline)."""
+
+from sqlalchemy import Connection
+
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.clock import Clock
+from sso_gate.errors import Conflict, NotFound
+from sso_gate.identity import new_id
+from sso_gate.members import store as members
+from sso_gate.members.member import Member, MemberState
+from sso_gate.seats import ledger, waitlist
+from sso_gate.seats.ledger import Pool
+from sso_gate.seats.waitlist import WaitingRow
+from sso_gate.storage import outbox
+from sso_gate.storage.runtime import Runtime
+from sso_gate.waiting.state import waiting_state
+from sso_gate.waiting.ticket import Ticket
+
+MESSAGE_LENGTH = 280
+SEAT_ASKED = "seat.asked"
+SEAT_DECLINED = "seat.declined"
+
+
+async def ask(runtime: Runtime, ticket: Ticket, message: str) -> None:
+    """Ask the owners for a seat; asking again replaces the message.
+
+    Raises:
+        Conflict: the person cannot ask now: a seat is theirs already, or the owners declined a few days ago.
+    """
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> None:
+        if not waiting_state(tx, ticket, now=now).can_ask:
+            raise Conflict("cannot ask now")
+        waitlist.ask(tx, ticket.member, message, now=now)
+        actor = Actor("user", ticket.member, ticket.email)
+        audit.record(tx, [_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)])
+        outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
+
+    await runtime.database.write(work)
+
+
+async def waiting_people(runtime: Runtime, organization: str) -> list[WaitingRow]:
+    """Return who waits, in the order in which they will be helped."""
+    now = runtime.clock.now()
+    return await runtime.database.read(lambda tx: waitlist.in_order(tx, organization, now=now))
+
+
+async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Actor) -> Pool:
+    """Keep a free seat for this waiting person.
+
+    Raises:
+        NotFound: nobody with this address is known. Conflict: no seat is free, or the person holds one.
+    """
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> Pool:
+        ledger.lock(tx, organization, now=now)
+        member = _member(tx, organization, email)
+        if member.state is not MemberState.WAITING:
+            raise Conflict(f"{member.email} does not wait for a seat")
+        until = now + runtime.settings.seat_hold
+        pool = ledger.keep_for(tx, organization, [member.id], now=now, until=until)
+        audit.record(tx, [_event(runtime.clock, organization, Action.SEAT_HOLD, by, member.id)])
+        outbox.add(tx, organization, waitlist.SEAT_HELD, clock=runtime.clock, subject=member.id)
+        return pool
+
+    return await runtime.database.write(work)
+
+
+async def decline(runtime: Runtime, organization: str, email: str, answer: str, *, by: Actor) -> None:
+    """Tell a waiting person no; they may ask again after a week. `NotFound` when they do not wait."""
+
+    def work(tx: Connection) -> None:
+        member = _member(tx, organization, email)
+        if not waitlist.decline(tx, member.id, answer, now=runtime.clock.now()):
+            raise NotFound(f"{email} does not wait")
+        audit.record(tx, [_event(runtime.clock, organization, Action.SEAT_DECLINE, by, member.id)])
+        outbox.add(tx, organization, SEAT_DECLINED, clock=runtime.clock, subject=member.id)
+
+    await runtime.database.write(work)
+
+
+def _member(tx: Connection, organization: str, email: str) -> Member:
+    member = members.find(tx, organization, email)
+    if member is None:
+        raise NotFound(f"no member {email}")
+    return member
+
+
+def _event(clock: Clock, organization: str, action: Action, actor: Actor, target: str) -> Event:
+    return Event(new_id("evt", clock), organization, clock.now(), action, actor, target=target)

@@ -1,0 +1,143 @@
+"""HTTP of the waiting page: the page itself, its state for the script, and asking."""
+
+import hashlib
+import re
+import secrets
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sso_gate.clock import from_micros
+from sso_gate.errors import InvalidInput, NotFound, Reason
+from sso_gate.organizations import store as organizations
+from sso_gate.refusals import REFUSALS
+from sso_gate.storage.runtime import Runtime
+from sso_gate.waiting.people import MESSAGE_LENGTH, ask
+from sso_gate.waiting.state import WaitingState, waiting_state
+from sso_gate.waiting.ticket import LIFETIME_SECONDS, Ticket, Tickets
+from sso_gate.web.catalogues import translations
+from sso_gate.web.cookies import WAITING_COOKIE
+from sso_gate.web.limits import Field, read_form
+from sso_gate.web.request_state import runtime_of, speak
+from sso_gate.web.templates import render
+
+POLL_SECONDS = 3
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+async def denied(request: Request) -> Response:
+    """GET /denied/{ticket}: 403 with why and what to do, in this person's browser alone."""
+    runtime, text = runtime_of(request), request.path_params["ticket"]
+    key = _key(request)
+    ticket = await Tickets(runtime.redis).find(text, browser_key=key)
+    if ticket is not None:
+        return await _page(request, runtime, text, ticket)
+    fresh = key or secrets.token_urlsafe(32)
+    claimed = await Tickets(runtime.redis).claim(text, browser_key=fresh)
+    if claimed is None:
+        raise NotFound("no such ticket in this browser")
+    response = await _page(request, runtime, text, claimed)
+    WAITING_COOKIE.set(response, fresh, max_age_seconds=LIFETIME_SECONDS)
+    return response
+
+
+async def state(request: Request) -> Response:
+    """GET /denied/{ticket}/state: what the page's script asks every few seconds."""
+    runtime, ticket = runtime_of(request), await _own_ticket(request)
+    now = runtime.clock.now()
+    found = await runtime.database.read(lambda tx: waiting_state(tx, ticket, now=now))
+    body = {
+        "state": found.state,
+        "continue_url": _continue_url(runtime, ticket),
+        "retry_after": POLL_SECONDS,
+    }
+    etag = f'"{hashlib.sha256(repr(body).encode()).hexdigest()[:16]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-store", "Retry-After": str(POLL_SECONDS)}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(body, headers=headers)
+
+
+async def ask_for_seat(request: Request) -> Response:
+    """POST /denied/{ticket}/ask: tell the owners."""
+    runtime, ticket = runtime_of(request), await _own_ticket(request)
+    text = request.path_params["ticket"]
+    try:
+        form = await read_form(request, message=Field(MESSAGE_LENGTH, multiline=True), remind=Field(1))
+    except InvalidInput as error:
+        if error.field != "message":
+            raise
+        return await _page(request, runtime, text, ticket, status=422, too_long=True)
+    await ask(runtime, ticket, form["message"])
+    return RedirectResponse(f"/denied/{text}", 303)
+
+
+async def _own_ticket(request: Request) -> Ticket:
+    tickets = Tickets(runtime_of(request).redis)
+    ticket = await tickets.find(request.path_params["ticket"], browser_key=_key(request))
+    if ticket is None:
+        raise NotFound("no such ticket in this browser")
+    return ticket
+
+
+def _key(request: Request) -> str:
+    value = WAITING_COOKIE.read(request) or ""
+    return value if _KEY.fullmatch(value) else ""
+
+
+async def _page(
+    request: Request, runtime: Runtime, text: str, ticket: Ticket, *, status: int = 403, too_long: bool = False
+) -> Response:
+    now = runtime.clock.now()
+    organization, found = await runtime.database.read(
+        lambda tx: (organizations.get(tx, ticket.organization), waiting_state(tx, ticket, now=now))
+    )
+    language = speak(request, default=organization.locale if organization else "")
+    told = REFUSALS[Reason(ticket.reason)]
+    return render(
+        request,
+        "waiting/denied.html",
+        status,
+        headers={"Retry-After": str(POLL_SECONDS), "Cache-Control": "no-store"},
+        family=told.family.value,
+        ticket=text,
+        reference=ticket.reference,
+        reason=ticket.reason,
+        reason_text=translations(language.tag).gettext(told.sentence),
+        person_email=ticket.email,
+        organization_name=organization.name if organization else "",
+        refused_at=from_micros(ticket.refused_at),
+        continue_url=_continue_url(runtime, ticket),
+        can_mail=bool(runtime.settings.smtp_url),
+        too_long=too_long,
+        **_state_words(found),
+    )
+
+
+def _state_words(found: WaitingState) -> dict[str, object]:
+    return {
+        "state": found.state,
+        "message": found.message,
+        "answer": found.answer,
+        "asked_at": found.asked_at,
+        "held_until": found.held_until,
+        "can_remind": found.can_remind,
+        "can_ask": found.can_ask,
+    }
+
+
+def _continue_url(runtime: Runtime, ticket: Ticket) -> str:
+    """Return the address of a new sign-in, which is what continuing is: nothing is opened from the old proof."""
+    query = urlencode({"return_to": ticket.return_to, "email": ticket.email})
+    return f"{runtime.settings.origin}/login/{ticket.connection}?{query}"
+
+
+def waiting_routes() -> list[Route]:
+    """Return the routes of the waiting page."""
+    return [
+        Route("/denied/{ticket}", denied, methods=["GET"]),
+        Route("/denied/{ticket}/state", state, methods=["GET"]),
+        Route("/denied/{ticket}/ask", ask_for_seat, methods=["POST"]),
+    ]

@@ -1,0 +1,61 @@
+"""The gate's cookies: `__Host-` names, so that a browser takes them only with Secure, Path=/ and without a Domain.
+
+The value is opaque to this module. Source: RFC 6265bis 4.1.3 (cookie name prefixes).
+"""
+
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Literal
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+MAX_VALUE_LENGTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HostCookie:
+    """One cookie by name, always Secure, HttpOnly and for the whole host."""
+
+    name: str
+    same_site: Literal["lax", "none", "strict"]
+
+    def set(self, response: Response, value: str, *, max_age_seconds: int | None = None) -> None:
+        """Give the browser the value, for so many seconds or until it closes."""
+        response.set_cookie(
+            self.name, value, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite=self.same_site
+        )
+
+    def clear(self, response: Response) -> None:
+        """Take the value from the browser."""
+        response.delete_cookie(self.name, path="/", secure=True, httponly=True, samesite=self.same_site)
+
+    def read(self, request: HTTPConnection) -> str | None:
+        """Return the value that the browser sent; None without one, and for a value longer than we ever give."""
+        return self.read_header("; ".join(request.headers.getlist("cookie")))
+
+    def read_header(self, header: str) -> str | None:
+        """Return the value in a `Cookie` header; None where it is absent, sent twice or too long."""
+        values = [value.strip() for name, _, value in (part.partition("=") for part in header.split(";"))
+                  if name.strip() == self.name]  # fmt: skip
+        if len(values) != 1 or not 0 < len(values[0]) <= MAX_VALUE_LENGTH:
+            return None
+        return _unquoted(values[0])
+
+
+def _unquoted(value: str) -> str | None:
+    if not value.startswith('"'):
+        return value
+    try:
+        morsels = SimpleCookie(f"v={value}")
+    except CookieError:
+        return None
+    return morsels["v"].value if "v" in morsels else None
+
+
+SESSION_COOKIE = HostCookie("__Host-sso_gate", "lax")
+"""The session (interface: Lax, because the page after an identity provider's redirect must have it)."""
+LOGIN_COOKIE = HostCookie("__Host-sso_gate_login", "none")
+"""The pending login: `None`, because it must arrive with the identity provider's cross-site POST; minutes only."""
+WAITING_COOKIE = HostCookie("__Host-sso_gate_waiting", "lax")
+"""The browser's key to its waiting pages: stays on the gate's site, and lives as long as they do."""

@@ -1,0 +1,100 @@
+"""Upper bounds for what is read from a request: the body by path prefix, a form's fields by name, count and length."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sso_gate.errors import InvalidInput
+
+FORM_BYTES = 64 * 1024
+FORM_FIELDS = 50
+QUERY_FIELDS = 50
+QUERY_BYTES = 8 * 1024
+
+
+class BodyLimits:
+    """Middleware: refuses (413) a body over the limit of the longest matching path prefix, declared or streamed."""
+
+    def __init__(
+        self, app: ASGIApp, *, default_bytes: int = FORM_BYTES, by_prefix: Mapping[str, int] | None = None
+    ) -> None:
+        limits = {"": default_bytes, **(by_prefix or {})}
+        longest_first = sorted(limits.items(), key=lambda item: -len(item[0]))
+        self.limits = [(prefix, RequestBodyLimitMiddleware(app, size)) for prefix, size in longest_first]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        limited = next(app for prefix, app in self.limits if path.startswith(prefix))
+        await limited(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one form field may hold: at most `max_length` characters; `required` also refuses an empty text."""
+
+    max_length: int = 200
+    required: bool = False
+    multiline: bool = False
+
+
+async def read_form(request: Request, **fields: Field) -> dict[str, str]:
+    """Return the named fields of a URL-encoded form, trimmed; a field that was not sent is an empty text.
+
+    Raises:
+        InvalidInput: the body is no such form, a field is unknown to it, sent twice, missing, too long or not printable.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise InvalidInput("form", "expected application/x-www-form-urlencoded")
+    body = await request.body()
+    if len(body) > FORM_BYTES:
+        raise InvalidInput("form", f"expected at most {FORM_BYTES} bytes")
+    return _checked(_pairs(body, FORM_FIELDS), fields, strict=True)
+
+
+def read_query(request: Request, **fields: Field) -> dict[str, str]:
+    """Return the named fields of the query, trimmed; others are left alone (`lang`, and whatever a mail program adds).
+
+    Raises:
+        InvalidInput: a named field is sent twice, missing, too long or not printable.
+    """
+    query = request.scope.get("query_string", b"")
+    if len(query) > QUERY_BYTES:
+        raise InvalidInput("query", f"expected at most {QUERY_BYTES} bytes")
+    return _checked(_pairs(query, QUERY_FIELDS), fields, strict=False)
+
+
+def _pairs(raw: bytes, most: int) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict")
+    except ValueError as error:
+        raise InvalidInput("form", "cannot be read") from error
+
+
+def _checked(pairs: list[tuple[str, str]], fields: Mapping[str, Field], *, strict: bool) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields:
+            if name in found:
+                raise InvalidInput(name, "sent twice")
+            found[name] = _value(name, value, fields[name])
+        elif strict:
+            raise InvalidInput("form", "has a field that is not expected")
+    for name, field in fields.items():
+        if field.required and not found.get(name):
+            raise InvalidInput(name, "is missing")
+    return {name: found.get(name, "") for name in fields}
+
+
+def _value(name: str, value: str, field: Field) -> str:
+    text = value.replace("\r\n", "\n").strip()
+    if len(text) > field.max_length:
+        raise InvalidInput(name, f"at most {field.max_length} characters")
+    allowed = text.replace("\n", "") if field.multiline else text
+    if not allowed.isprintable():
+        raise InvalidInput(name, "has characters that cannot be shown")
+    return text

@@ -1,0 +1,108 @@
+"""Whom a request comes from, and what it first asked for: `X-Forwarded-*` counts only from peers that the settings
+trust.
+
+The gate's own scheme and host never come from a request (they are `SSO_GATE_PUBLIC_URL`); what a proxy forwards is
+kept beside the request, for forward auth. Headers of an untrusted peer are as if they had not been sent.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sso_gate.settings import Network
+
+MAX_HOPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The client's address (empty where the server knows none) and the original request as a trusted proxy tells it.
+
+    `by_trusted_proxy` says whether the peer is one; `scheme`, `host`, `method` and `uri` are empty where it said
+    nothing, or said two things at once.
+    """
+
+    client_address: str = ""
+    by_trusted_proxy: bool = False
+    scheme: str = ""
+    host: str = ""
+    method: str = ""
+    uri: str = ""
+
+
+def forwarded(peer: str, headers: Headers, *, trusted: Collection[Network]) -> Forwarded:
+    """Return what is known about the original request.
+
+    The client's address is the last one in `X-Forwarded-For` that is not itself a trusted proxy: everything left of
+    it may be forged.
+    """
+    address = _address(peer)
+    if address is None or not _within(address, trusted):
+        return Forwarded(client_address=_text(address) or peer)
+    return Forwarded(
+        client_address=_client(address, headers.getlist("x-forwarded-for"), trusted),
+        by_trusted_proxy=True,
+        scheme=_only(headers, "x-forwarded-proto").lower(),
+        host=_only(headers, "x-forwarded-host").lower(),
+        method=_only(headers, "x-forwarded-method").upper(),
+        uri=_only(headers, "x-forwarded-uri", listed=False),
+    )
+
+
+class Proxies:
+    """Middleware: puts a `Forwarded` on the request's state."""
+
+    def __init__(self, app: ASGIApp, *, trusted: Collection[Network]) -> None:
+        self.app = app
+        self.trusted = tuple(trusted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            peer = (scope.get("client") or ("", 0))[0]
+            found = forwarded(peer, Headers(scope=scope), trusted=self.trusted)
+            scope.setdefault("state", {})["forwarded"] = found
+            scope["state"]["client_address"] = found.client_address
+        await self.app(scope, receive, send)
+
+
+def _client(peer: IPv4Address | IPv6Address, lines: list[str], trusted: Collection[Network]) -> str:
+    nearest = peer
+    hops = ",".join(lines).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
+    for hop in reversed(hops):
+        address = _address(hop.strip())
+        if address is None:
+            break
+        nearest = address
+        if not _within(address, trusted):
+            break
+    return _text(nearest)
+
+
+def _only(headers: Headers, name: str, *, listed: bool = True) -> str:
+    values = headers.getlist(name)
+    if len(values) != 1 or (listed and "," in values[0]):
+        return ""
+    return values[0].strip()
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    host = text[1 : text.index("]")] if text.startswith("[") and "]" in text else text
+    if host.count(":") == 1:
+        host = host.split(":")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _within(address: IPv4Address | IPv6Address, networks: Collection[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _text(address: IPv4Address | IPv6Address | None) -> str:
+    return str(address) if address else ""

@@ -1,0 +1,92 @@
+"""What has to happen without anybody asking: keep the outbox's promises, pass on holds that ran out, renew contracts, reconcile.
+
+Any number of processes may run it: every duty is a transaction that finds its own work, and doing it twice changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from sso_gate.admission.reconcile import reconcile
+from sso_gate.admission.revoke import PURGE, Revoker
+from sso_gate.billing.renewal import renew_due
+from sso_gate.errors import SsoGateError
+from sso_gate.organizations import store as organizations
+from sso_gate.seats import ledger, waitlist
+from sso_gate.seats.counter import SeatCounter
+from sso_gate.storage import outbox
+from sso_gate.storage.outbox import Promise
+from sso_gate.storage.runtime import Runtime
+
+OUTBOX_EVERY = timedelta(seconds=1)
+HOLDS_EVERY = timedelta(seconds=15)
+RENEWAL_EVERY = timedelta(minutes=5)
+RECONCILE_EVERY = timedelta(hours=1)
+_log = logging.getLogger(__name__)
+
+
+async def work(runtime: Runtime) -> None:
+    """Do every duty for ever, each at its own pace; one that fails is logged and tried again."""
+    duties: list[tuple[Callable[[Runtime], Awaitable[object]], timedelta]] = [
+        (keep_promises, OUTBOX_EVERY),
+        (pass_on_holds, HOLDS_EVERY),
+        (renew_due, RENEWAL_EVERY),
+        (reconcile, RECONCILE_EVERY),
+    ]
+    await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
+
+
+async def _repeat(runtime: Runtime, duty: Callable[[Runtime], Awaitable[object]], every: timedelta) -> None:
+    while True:
+        try:
+            await duty(runtime)
+        except SsoGateError as error:
+            _log.warning("%s: %s", duty.__name__, error)
+        except Exception:  # a duty that fails must not end the others
+            _log.exception("%s failed", duty.__name__)
+        await asyncio.sleep(every.total_seconds())
+
+
+async def keep_promises(runtime: Runtime) -> int:
+    """Do what the outbox holds and is due; return how many promises were kept."""
+    promises = await runtime.database.read(lambda tx: outbox.due(tx, now=runtime.clock.now()))
+    kept = 0
+    for promise in promises:
+        try:
+            await _keep(runtime, promise)
+        except SsoGateError as error:
+            _log.warning("outbox %s: %s", promise.kind, error)
+            await runtime.database.write(partial(outbox.postpone, promise=promise, now=runtime.clock.now()))
+        else:
+            await runtime.database.write(partial(outbox.done, promise=promise, now=runtime.clock.now()))
+            kept += 1
+    return kept
+
+
+async def _keep(runtime: Runtime, promise: Promise) -> None:
+    if promise.kind == PURGE:
+        await Revoker.of(runtime).purge(promise.organization, promise.subject, below=promise.generation)
+    # Every other kind tells people something: without a mail server or a webhook there is nobody to tell.
+
+
+async def pass_on_holds(runtime: Runtime) -> None:
+    """Give seats whose hold has run out, and free ones, to the next who waits; tell the counter."""
+    now = runtime.clock.now()
+    everybody = await runtime.database.read(organizations.every)
+    for organization in everybody:
+        if not organization.hold_for_waiting:
+            continue
+
+        if await runtime.database.read(partial(waitlist.has_work, organization=organization.id, now=now)):
+            pool = await runtime.database.write(partial(_offer, runtime=runtime, organization=organization.id))
+            await SeatCounter(runtime.redis).publish(organization.id, pool)
+
+
+def _offer(tx: Connection, *, runtime: Runtime, organization: str) -> ledger.Pool:
+    now = runtime.clock.now()
+    ledger.lock(tx, organization, now=now)
+    return waitlist.offer(tx, organization, clock=runtime.clock, until=now + runtime.settings.seat_hold)

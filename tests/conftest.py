@@ -1,0 +1,129 @@
+"""Fixtures of the whole suite: real servers per session, an empty database or Valkey per test, loopback only.
+
+A test that needs a program which is missing here (Node, Chromium, xmlsec1, …) is left out and named at the end; with
+`CI=true` it fails instead. A fixture below says what it needs in `PROGRAMS_OF_FIXTURES`; a test can say it with
+`@pytest.mark.needs("nginx")`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import loopback
+from tests.support.postgres import ThrowAwayPostgres
+from tests.support.servers import program
+from tests.support.tls_redis import TlsRedis
+from tests.support.valkey import ThrowAwayValkey
+
+pytest_plugins = ("tests.support.providers", "tests.support.browsers")
+
+PROGRAMS_OF_FIXTURES = {
+    "samlp_idp": ("node",),
+    "oidc_provider": ("node",),
+    "pysaml2_idp": ("xmlsec1",),
+    "chromium": ("chromium",),
+    "axe_source": ("node",),
+    "tls_redis": ("redis-server",),
+}
+NODE_PACKAGES = Path(__file__).parent / "support" / "idp" / "node_modules"
+LEFT_OUT = "leaves out what needs "
+
+
+def _is_here(name: str) -> bool:
+    return program(name) is not None and (name != "node" or NODE_PACKAGES.is_dir())
+
+
+def _missing_programs(item: pytest.Item) -> list[str]:
+    wanted = {name for mark in item.iter_markers("needs") for name in mark.args}
+    for fixture in getattr(item, "fixturenames", ()):
+        wanted.update(PROGRAMS_OF_FIXTURES.get(fixture, ()))
+    return sorted(name for name in wanted if not _is_here(name))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave a test out before its servers start; under CI nothing may be left out."""
+    missing = ", ".join(_missing_programs(item))
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"needs {missing}, and CI=true leaves nothing out", pytrace=False)
+    if missing:
+        pytest.skip(f"{LEFT_OUT}{missing}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were left out, how many, and for want of what."""
+    left_out: dict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.stats.get("skipped", []):
+        _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
+        if LEFT_OUT in reason:
+            left_out[reason.partition(LEFT_OUT)[2]][report.nodeid.partition("::")[0]] += 1
+    for missing, files in sorted(left_out.items()):
+        terminalreporter.write_line(
+            f"LEFT OUT {files.total()} tests that need {missing}, which is not here:", yellow=True
+        )
+        for file, count in sorted(files.items()):
+            terminalreporter.write_line(f"  {count:4} in {file}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sockets_only_to_loopback() -> Iterator[None]:
+    with loopback.only():
+        yield
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ThrowAwayValkey]:
+    """One Valkey for the session; tests take `valkey`, which is empty."""
+    server = ThrowAwayValkey()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def valkey(valkey_server: ThrowAwayValkey) -> ThrowAwayValkey:
+    """An empty Valkey; a test that stops it gets it started again after it."""
+    valkey_server.ensure_running()
+    valkey_server.flush()
+    return valkey_server
+
+
+@pytest.fixture(scope="session")
+def tls_redis() -> Iterator[TlsRedis]:
+    """A Redis that speaks TLS alone, for `rediss://`."""
+    server = TlsRedis()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[ThrowAwayPostgres]:
+    """One PostgreSQL for the session, without fsync; `create_database()` makes more databases."""
+    server = ThrowAwayPostgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: ThrowAwayPostgres) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, dropped after the test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'gate.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database; a test that takes it runs on both kinds."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url

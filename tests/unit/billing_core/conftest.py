@@ -1,0 +1,66 @@
+"""What the tests of `billing_core` need, so that they run beside the package alone, in any folder."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+ROOT = Path(__file__).resolve().parents[3]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.unit.billing_core import databases  # noqa: E402 # the root has to be known first
+from tests.unit.billing_core.firm import Firm  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: a long programme, not part of the common run")
+
+
+@pytest.fixture(scope="session")
+def postgresql_engine() -> Iterator[Engine]:
+    with databases.postgresql() as engine:
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    databases.sqlite(folder).dispose()
+    return folder / "billing.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request, tmp_path, sqlite_template) -> Iterator[Engine]:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        made = databases.sqlite(tmp_path, sqlite_template)
+        yield made
+        made.dispose()
+    else:
+        made = request.getfixturevalue("postgresql_engine")
+        databases.clear(made)
+        yield made
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path, sqlite_template) -> Iterator[Engine]:
+    made = databases.sqlite(tmp_path, sqlite_template)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def firm(engine) -> Firm:
+    """A customer who has just opened the contract of the published example."""
+    return Firm(engine, now=datetime(2026, 1, 1, 15, tzinfo=UTC)).opened()
+
+
+@pytest.fixture
+def small_firm(sqlite_engine) -> Firm:
+    """The same on SQLite alone, for what does not depend on the database."""
+    return Firm(sqlite_engine, now=datetime(2026, 1, 1, 15, tzinfo=UTC)).opened()

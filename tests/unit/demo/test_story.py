@@ -1,0 +1,75 @@
+"""The story's file is an ordinary organization file, and its words exist in every language."""
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from sso_gate.demo import pages
+from sso_gate.demo.people import PEOPLE
+from sso_gate.demo.story import months_before, write_story
+from sso_gate.demo.words import SENTENCES, translate
+from sso_gate.protocols.saml.metadata import parse_identity_provider
+
+TEMPLATES = Path(pages.__file__).parent / "templates"
+
+
+def test_the_file_names_the_organization_its_contract_people_and_connections(world, tmp_path):
+    path = write_story(tmp_path, world.provider, today=date(2026, 11, 22))
+    file = tomllib.loads(path.read_text())
+    assert file["organization"]["slug"] == "acme"
+    assert file["contract"]["anchor_date"] == date(2026, 8, 1)
+    assert [member["role"] for member in file["members"]].count("primary_owner") == 1
+    assert [connection["protocol"] for connection in file["connections"]] == ["saml", "oidc"]
+    assert len(PEOPLE) > file["contract"]["seats"] == len(file["members"])
+
+
+def test_what_the_file_refers_to_lies_beside_it(world, tmp_path):
+    write_story(tmp_path, world.provider, today=date(2026, 11, 22))
+    published = parse_identity_provider((tmp_path / "identity-provider.xml").read_bytes(), now=world.clock.now())
+    assert published.entity_id == world.provider.entity_id
+    secret = tmp_path / "client-secret.txt"
+    assert secret.read_text() == world.client.client_secret
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [
+        (date(2026, 11, 30), date(2026, 8, 1)),
+        (date(2026, 3, 31), date(2025, 12, 1)),
+        (date(2026, 1, 1), date(2025, 10, 1)),
+    ],
+)
+def test_the_contract_began_on_the_first_of_a_month_three_months_ago(day, first):
+    assert months_before(day, 3) == first
+
+
+def sentences_in_templates():
+    found = set()
+    for template in TEMPLATES.glob("*.html"):
+        found |= {sentence for _, sentence in re.findall(r"""say\((["'])(.+?)\1\)""", template.read_text())}
+    return found
+
+
+def test_every_sentence_exists_in_every_language_and_none_is_left_over():
+    assert sentences_in_templates() | {person.note for person in PEOPLE} == set(SENTENCES)
+    assert all(set(sentence) == {"pt-BR", "es"} for sentence in SENTENCES.values())
+
+
+def test_a_sentence_that_nobody_translated_is_an_error_not_english():
+    with pytest.raises(KeyError):
+        translate("Nobody wrote this down", "es")
+
+
+def test_nothing_in_the_product_imports_the_demonstration():
+    package = Path(pages.__file__).parent.parent
+    importers = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if not path.is_relative_to(package / "demo")
+        and re.search(r"sso_gate\.demo|sso_gate import demo", path.read_text())
+    ]
+    assert all(path.startswith("cli/") for path in importers), importers
