@@ -118,16 +118,16 @@ def _notes(tx: Connection, invoice_id: str) -> list[Invoice]:
 
 
 def _lines(invoice: Invoice, notes: list[Invoice], amount: int) -> tuple[Line, ...]:
-    left = [line.net - sum(note.lines[i].net for note in notes) for i, line in enumerate(invoice.lines)]
-    parts = split(amount, left)
-    return tuple(_part(invoice, i, parts[i]) for i in range(len(parts)))
+    before = [sum(note.lines[i].net for note in notes) for i in range(len(invoice.lines))]
+    parts = split(amount, [line.net - taken for line, taken in zip(invoice.lines, before, strict=True)])
+    return tuple(_part(invoice, i, parts[i], before[i]) for i in range(len(parts)))
 
 
-def _part(invoice: Invoice, index: int, net: int) -> Line:
+def _part(invoice: Invoice, index: int, net: int, before: int) -> Line:
     original = invoice.lines[index]
     basis = "product" if net == original.net else "share"
     text = credit_text(original, net, invoice.number, index + 1, invoice.locale)
-    return replace(original, net=net, basis=basis, text=text)
+    return replace(original, net=net, basis=basis, credited_before=before, text=text)
 
 
 def _totals(invoice: Invoice, before: int, amount: int) -> Totals:

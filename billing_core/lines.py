@@ -23,7 +23,8 @@ class Line:
     """`net` minor units of `currency` for `seats` seats over `months` months (exact) in `[period_start, period_end)`.
 
     `basis` is "product" when `net` is the rounded product of seats, months and price, and "share" when it is a part of
-    another document's line (a partial credit). `text` is the sentence that the document prints; empty before issue.
+    another document's line (a partial credit). `credited_before` is what earlier credit notes took of that line.
+    `text` is the sentence that the document prints; empty before issue.
     """
 
     seats: int
@@ -36,6 +37,7 @@ class Line:
     period_end: date
     taxes: tuple[TaxRate, ...] = ()
     basis: str = "product"
+    credited_before: int = 0
     text: str = field(default="", compare=False)
 
     @property
@@ -61,6 +63,7 @@ class Line:
             "period_end": self.period_end.isoformat(),
             "taxes": [rate.to_json() for rate in self.taxes],
             "basis": self.basis,
+            "credited_before": self.credited_before,
             "text": self.text,
         }
 

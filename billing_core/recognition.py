@@ -27,22 +27,24 @@ class Earned:
 
 
 def schedule(line: Line, anchor: date) -> list[Earned]:
-    """A line's amount over its contract months by cumulative share: the parts sum to the line's net, none is negative.
+    """A line's amount over its contract months by cumulative share: the parts sum to the line's net.
 
-    A started month counts as the part of it that was billed.
+    A started month counts as the part of it that was billed. A credit note takes its share after the notes before it, so
+    that an invoice and its credits together have earned neither less than nothing nor more than what is left of it.
     """
     first, last = month_index(anchor, line.period_start), month_index(anchor, line.period_end)
     parts = []
     for month in range(first, last):
         done = line.months - (last - 1 - month)
-        amount = share_up_to(line.net, done, line.months) - share_up_to(line.net, _before(done), line.months)
+        amount = _earned(line, done) - _earned(line, max(done - 1, Fraction(0)))
         parts.append(Earned(month, boundary(anchor, month + 1), amount))
     return parts
 
 
-def _before(done: Fraction) -> Fraction:
-    """The months before the one that ends with `done` of them: nothing before the started one."""
-    return max(done - 1, Fraction(0))
+def _earned(line: Line, done: Fraction) -> int:
+    """What is earned of the line once `done` of its months are over."""
+    before = line.credited_before
+    return share_up_to(before + line.net, done, line.months) - share_up_to(before, done, line.months)
 
 
 def recognise(tx: Connection, *, customer: str, now: datetime) -> int:

@@ -15,6 +15,7 @@ from sso_gate.admission.reconcile import reconcile
 from sso_gate.admission.revoke import PURGE, Revoker
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
+from sso_gate.login.metadata_refresh import refresh_metadata
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
@@ -26,6 +27,7 @@ OUTBOX_EVERY = timedelta(seconds=1)
 HOLDS_EVERY = timedelta(seconds=15)
 RENEWAL_EVERY = timedelta(minutes=5)
 RECONCILE_EVERY = timedelta(hours=1)
+METADATA_EVERY = timedelta(hours=1)
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ async def work(runtime: Runtime) -> None:
         (pass_on_holds, HOLDS_EVERY),
         (renew_due, RENEWAL_EVERY),
         (reconcile, RECONCILE_EVERY),
+        (refresh_metadata, METADATA_EVERY),
     ]
     await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
 

@@ -7,16 +7,20 @@ next login does not mend.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Self
 
 from sso_gate.admission.combiner import Combiner
 from sso_gate.admission.settle import Allowed, Denied, Login
 from sso_gate.clock import Clock
 from sso_gate.errors import Unavailable
+from sso_gate.members.member import Member
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.sessions.session import Session, SessionToken
 from sso_gate.sessions.store import SessionStore
 from sso_gate.storage.runtime import Runtime
+
+EMERGENCY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,32 @@ class Door:
         token = SessionToken.new(parent.organization)
         await self.sessions.write_pending(token)
         session = replace(parent, host=host)
+        if not await self.sessions.activate(token, session):
+            raise Unavailable("the session ended before it began")
+        return Admission(token, session)
+
+    async def admit_to_settings(self, member: Member, *, slug: str, generation: int) -> Admission:
+        """Return a session of an owner who came with an emergency code: the settings alone, for an hour."""
+        token, now = SessionToken.new(member.organization), self.clock.now()
+        await self.sessions.write_pending(token)
+        session = Session(
+            organization=member.organization,
+            slug=slug,
+            member=member.id,
+            kind="settings",
+            connection="",
+            subject="",
+            session_index="",
+            generation=generation,
+            email=member.email,
+            name=member.name,
+            role=member.role,
+            groups=(),
+            created_at=now,
+            checked_at=now,
+            ends_at=now + min(self.sessions.longest, EMERGENCY),
+            family=token.digest,
+        )
         if not await self.sessions.activate(token, session):
             raise Unavailable("the session ended before it began")
         return Admission(token, session)

@@ -135,5 +135,7 @@ def _look(tx: Connection, session: Session, clock: Clock) -> Member | Reason:
 
 
 def _is_enabled(tx: Connection, session: Session) -> bool:
+    if not session.connection:
+        return True  # an emergency code came by no connection
     query = select(connection.c.enabled).where(connection.c.id == session.connection)
     return bool(tx.execute(query).scalar_one_or_none())

@@ -19,14 +19,14 @@ from sso_gate.billing import contract as contracts
 from sso_gate.billing.purchase import adopt_allocation, publish
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
-from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused
+from sso_gate.errors import Conflict, InvalidInput, NotFound, Refused
 from sso_gate.identity import new_id
+from sso_gate.login.metadata_refresh import fetch_metadata
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
-from sso_gate.protocols.fetch import Expected, Fetcher
 from sso_gate.protocols.saml import certificates
 from sso_gate.protocols.saml.metadata import IdentityProviderMetadata, parse_identity_provider
 from sso_gate.seats import ledger
@@ -374,10 +374,7 @@ async def _saml(runtime: Runtime, part: ConnectionPart, folder: Path) -> SamlSet
 async def _metadata(runtime: Runtime, part: ConnectionPart, folder: Path) -> IdentityProviderMetadata:
     now = runtime.clock.now()
     if part.metadata_url:
-        fetcher = Fetcher(runtime.settings.allow_private_networks)
-        expected = Expected(Reason.DISCOVERY_REFUSED, max_bytes=MAX_NAMED_FILE_BYTES)
-        fetched = await fetcher.get(part.metadata_url, expected=expected)
-        return parse_identity_provider(fetched.body, now=now)
+        return parse_identity_provider(await fetch_metadata(runtime, part.metadata_url), now=now)
     return parse_identity_provider(_read(folder / part.metadata_file, "metadata_file"), now=now)
 
 

@@ -46,6 +46,7 @@ class Action(StrEnum):
     INVOICE_ISSUE = "invoice.issue"
     BREAKGLASS_ISSUE = "breakglass.issue"
     BREAKGLASS_USE = "breakglass.use"
+    BREAKGLASS_REVOKE = "breakglass.revoke"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import click
 
 from sso_gate.cli.apply import apply_command
 from sso_gate.cli.audit import audit_group
+from sso_gate.cli.breakglass import breakglass_group
+from sso_gate.cli.connections import connections_group
 from sso_gate.cli.invoices import invoices_group, renew_command
 from sso_gate.cli.members import members_group, waiting_group
 from sso_gate.cli.seats import reconcile_command, seats_group
@@ -32,5 +34,7 @@ for command in (
     audit_group,
     reconcile_command,
     token_group,
+    breakglass_group,
+    connections_group,
 ):
     main.add_command(command)

@@ -47,6 +47,19 @@ def save(tx: Transaction, keyring: Keyring, value: Connection, *, maker: str, at
     return saved
 
 
+def change(tx: Transaction, keyring: Keyring, value: Connection, *, at: datetime) -> Connection:
+    """Change the connection that is there with this id; whoever made it stays its maker."""
+    maker = tx.execute(select(_COLUMNS.made_by).where(_COLUMNS.id == value.id)).scalar_one()
+    return save(tx, keyring, value, maker=maker, at=at)
+
+
+def with_metadata_url(tx: Transaction, keyring: Keyring) -> list[Connection]:
+    """Return the enabled SAML connections whose metadata is published at a URL."""
+    rows = tx.execute(select(connection).where(_COLUMNS.enabled, _COLUMNS.protocol == "saml").order_by(_COLUMNS.id))
+    found = [_connection(row, keyring) for row in rows]
+    return [one for one in found if isinstance(one.settings, SamlSettings) and one.settings.metadata_url]
+
+
 def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:
     settings = asdict(value.settings)
     secret = settings.pop("client_secret", "")

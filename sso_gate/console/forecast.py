@@ -14,7 +14,7 @@ from datetime import date, timedelta
 WINDOW_DAYS = 56
 MINIMUM_DAYS = 14
 HORIZON_DAYS = 365
-# The 90 % quantile of the standard normal distribution: eight days of ten lie between minus and plus this many deviations.
+# The 90 % quantile of the standard normal distribution: eight of ten lie between minus and plus as many deviations.
 _NORMAL_90 = 1.2815515655446004
 
 

@@ -1,9 +1,9 @@
-"""The gate of the demonstration: the ordinary commands, each in a process of its own, with ordinary settings."""
+"""The gate of the demonstration: a process of its own, with the settings of a small installation behind a proxy."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx2
 
 from sso_gate.demo.addresses import Addresses
 from sso_gate.demo.folder import DemoFailed
+from sso_gate.demo.leash import PARENT
 from sso_gate.demo.servers import LOOPBACK
 from sso_gate.settings import PREFIX
 
@@ -23,7 +24,7 @@ LAST_LINES = 15
 
 
 def gate_settings(addresses: Addresses, *, admin_port: int, folder: Path, redis_url: str) -> dict[str, str]:
-    """Return the settings of the demonstration's gate: those of a small installation behind a proxy, on loopback."""
+    """Return the gate's SSO_GATE_… variables: all on loopback, the proxy trusted, the application a return host."""
     return {
         "SSO_GATE_PUBLIC_URL": addresses.gate.origin,
         "SSO_GATE_BIND": addresses.gate.address.removeprefix("http://"),
@@ -38,45 +39,22 @@ def gate_settings(addresses: Addresses, *, admin_port: int, folder: Path, redis_
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The commands of one gate: `settings` are its SSO_GATE_… variables, its log lies in `folder`."""
+    """One gate: `settings` are its SSO_GATE_… variables, `address` its public listener, its log lies in `folder`."""
 
     settings: Mapping[str, str]
     folder: Path
     address: str
 
-    async def command(self, *words: str) -> str:
-        """Return what the command wrote to stdout.
-
-        Raises:
-            DemoFailed: it ended with an error; the message is what it said.
-        """
-        process = await asyncio.create_subprocess_exec(
-            *_program(words),
-            env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            said, complained = await process.communicate()
-        finally:
-            await _end(process)
-        if process.returncode != 0:
-            text = (complained or said).decode("utf-8", "replace").strip()
-            raise DemoFailed(f"sso-gate {' '.join(words)} ended with {process.returncode}:\n{text}")
-        return said.decode("utf-8", "replace")
-
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run `serve` while the block runs; returns into it once the gate is ready.
+    async def serving(self, file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Serve the organization of the file while the block runs; returns into it once the gate is ready.
 
         Raises:
             DemoFailed: it ended or was not ready in time; the message holds the end of its log.
         """
         with (self.folder / LOG_NAME).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *_program(["serve"]),
+                *(sys.executable, "-m", "sso_gate.demo.leash", "-m", "sso_gate.demo.gate_process", os.fspath(file)),
                 env=self._environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -104,11 +82,7 @@ class Gate:
 
     def _environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return {**others, **self.settings, "LEASH_PARENT": str(os.getpid())}
-
-
-def _program(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "sso_gate.demo.leash", "-m", "sso_gate", *words]
+        return {**others, **self.settings, PARENT: str(os.getpid())}
 
 
 async def _answers(client: httpx2.AsyncClient, url: str) -> bool:

@@ -42,8 +42,12 @@ def show(console: Console, folder: Path, addresses: Addresses) -> None:
     for number, step in enumerate(_steps(addresses), start=1):
         console.print(f" [bold]{number}.[/bold] {step}", soft_wrap=True)
     console.print()
-    console.print("One browser window is one person: take a private window for each, in Chrome, Edge or Firefox.")
-    console.print(f"Look behind it:  . {shlex.quote(str(folder / 'environment'))}; sso-gate seats show --org {SLUG}")
+    console.print(
+        "One browser window is one person: take a private window for each, in Chrome, Edge or Firefox.", soft_wrap=True
+    )
+    command = f". {shlex.quote(str(folder / 'environment'))}; sso-gate seats show --org {SLUG}"
+    console.print("Look behind it from another terminal:")
+    console.print(f"    {command}", soft_wrap=True, markup=False, highlight=False)
     console.print("[bold]Ctrl-C[/bold] stops all of it; the next start begins the story anew.")
 
 

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 
+PARENT = "SSO_GATE_DEMO_PROCESS"
+"""The environment variable that names the parent."""
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Become `python ARGUMENTS…`, on a leash. Source: prctl(2), PR_SET_PDEATHSIG; it survives execve(2)."""
-    parent = int(os.environ.pop("LEASH_PARENT"))
+    parent = int(os.environ.pop(PARENT))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:  # it ended before the leash was on

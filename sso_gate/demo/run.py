@@ -1,7 +1,7 @@
 """`sso-gate demo`, told top to bottom: everything is started, the guide is printed, and one Ctrl-C ends all of it.
 
-The provider, the proxy and the sample application share this process's event loop. The gate is another process: the
-ordinary `sso-gate serve`. Valkey is a third.
+The provider, the proxy and the sample application share this process's event loop; the gate is a process of its own,
+Valkey a third.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def run(folder: Path, *, settings: Mapping[str, str] | None = None, console: Con
     try:
         return asyncio.run(_until_stopped(folder, settings or {}, console))
     except SsoGateError as error:
-        Console(stderr=True).print(f"sso-gate demo: {error}", markup=False, highlight=False)
+        Console(stderr=True).print(f"sso-gate demo: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
 
 
@@ -92,9 +92,8 @@ async def _tell(path: Path, overrides: Mapping[str, str], console: Console) -> N
             (proxy, app_socket),
         ]
         async with serving(apps):
-            await gate.command("migrate")
-            await gate.command("apply", str(write_story(folder, provider, today=clock.now().date())))
-            async with gate.serving() as process:
+            file = write_story(folder, provider, today=clock.now().date())
+            async with gate.serving(file) as process:
                 write_for_programs(folder, addresses, gate.settings)
                 show(console, folder, addresses)
                 await process.wait()

@@ -6,6 +6,7 @@ keeps the order: proof first, then single use, then the seat.
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Self, cast
@@ -22,6 +23,8 @@ from sso_gate.errors import NotFound, Reason, Refused
 from sso_gate.identity import Identity, new_id
 from sso_gate.login.keys import LoginKeys, load_login_keys
 from sso_gate.login.pending import PendingLogin, PendingLogins, browser_hash, new_handle
+from sso_gate.login.trace import steps_until
+from sso_gate.login.trial import Trial, Trials, try_admission
 from sso_gate.members.roles import Role
 from sso_gate.members.store import higher
 from sso_gate.protocols.fetch import Fetcher
@@ -32,6 +35,7 @@ from sso_gate.protocols.protocol import Endpoints
 from sso_gate.protocols.saml import request as saml_request
 from sso_gate.protocols.saml import response as saml_response
 from sso_gate.protocols.saml.response import VerifiedResponse
+from sso_gate.sessions.provider_names import ProviderNames
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.return_to import ReturnTo
 
@@ -72,13 +76,20 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A test login: no seat was taken, no session made."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """An unsolicited message was taken as a hint to start a login of our own."""
 
     url: str
 
 
-Finish = Arrived | TurnedAway | Rejected | Restarted
+Finish = Arrived | TurnedAway | Rejected | Restarted | Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ class LoginFlow:
         bind: str = "",
         email: str = "",
         restarted: bool = False,
+        trial: str = "",
     ) -> str:
         """Return the URL of the identity provider, having remembered this login for this browser.
 
@@ -142,7 +154,7 @@ class LoginFlow:
                 client_key=self.keys.oidc,
             )
         pending = PendingLogin(
-            connection.id, browser_hash(browser.key), departure.expectations, return_to.url, bind, restarted
+            connection.id, browser_hash(browser.key), departure.expectations, return_to.url, bind, restarted, trial
         )
         await self.pending.save(handle, pending)
         return departure.url
@@ -154,7 +166,7 @@ class LoginFlow:
         try:
             return await self._finish_saml(connection, response, relay_state, browser)
         except Refused as refusal:
-            return await self.reject(connection, refusal, browser.client)
+            return await self._refused(connection, refusal, relay_state, browser)
 
     async def _finish_saml(self, connection: Connection, response: str, relay_state: str, browser: Browser) -> Finish:
         if not connection.enabled or not isinstance(connection.settings, SamlSettings):
@@ -176,7 +188,9 @@ class LoginFlow:
         await self._consume(connection, verified, relay_state if pending else new_handle())
         if pending is None:
             raise Refused(Reason.REQUEST_UNKNOWN)
-        return await self._admit(connection, verified.identity, pending, browser, logout=_saml_logout(verified))
+        return await self._admit(
+            connection, verified.identity, pending, browser, logout=_saml_logout(verified), names=_saml_names(verified)
+        )
 
     async def _unsolicited(
         self,
@@ -190,7 +204,9 @@ class LoginFlow:
             case "accept":
                 await self._consume(connection, verified, None)
                 blank = PendingLogin(connection.id, "", {}, ReturnTo.home().url)
-                return await self._admit(connection, verified.identity, blank, browser, logout=_saml_logout(verified))
+                return await self._admit(
+                    connection, verified.identity, blank, browser, logout=_saml_logout(verified), names=_saml_names(verified)
+                )
             case "restart" if pending is None or not pending.restarted:
                 url = await self.begin(connection, browser=browser, return_to=ReturnTo.home(), restarted=True)
                 return Restarted(url)
@@ -223,6 +239,27 @@ class LoginFlow:
             raise Refused(Reason.CONNECTION_DISABLED)
         handle = next((value for name, value in params if name == "state"), "")
         pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
+        if pending is not None and pending.trial:
+            return await self._try_oidc(connection, params, handle, pending, browser)
+        return await self._use_oidc(connection, params, handle, pending, browser)
+
+    async def _try_oidc(
+        self, connection: Connection, params: Sequence[tuple[str, str]], handle: str, pending: PendingLogin, browser: Browser
+    ) -> Finish:
+        try:
+            return await self._use_oidc(connection, params, handle, pending, browser)
+        except Refused as refusal:
+            trial = Trial(steps_until(refusal.reason, refusal.detail), {})
+            return await self._tried(connection, pending.trial, trial)
+
+    async def _use_oidc(
+        self,
+        connection: Connection,
+        params: Sequence[tuple[str, str]],
+        handle: str,
+        pending: PendingLogin | None,
+        browser: Browser,
+    ) -> Finish:
         if pending is None:
             raise Refused(Reason.STATE_MISMATCH, "no pending login of this browser has this state")
         if not await self.pending.take(connection.id, handle):
@@ -242,18 +279,47 @@ class LoginFlow:
             now=self.runtime.clock.now(),
         )
         logout = json.dumps({"sub": proof.sub, "sid": proof.sid, "id_token": self.runtime.keyring.seal(proof.id_token)})
-        return await self._admit(connection, proof.identity, pending, browser, logout=logout)
+        names = [proof.sub, *([f"sid:{proof.sid}"] if proof.sid else [])]
+        return await self._admit(connection, proof.identity, pending, browser, logout=logout, names=names)
 
     async def _admit(
-        self, connection: Connection, identity: Identity, pending: PendingLogin, browser: Browser, *, logout: str
+        self,
+        connection: Connection,
+        identity: Identity,
+        pending: PendingLogin,
+        browser: Browser,
+        *,
+        logout: str,
+        names: list[str],
     ) -> Finish:
+        if pending.trial:
+            return await self._tried(connection, pending.trial, await try_admission(self.runtime, identity))
         return_to = ReturnTo.checked(pending.return_to, self.runtime.settings)
         attempt = new_id("att", self.runtime.clock)
         login = Login(identity, attempt, browser.client, mapped_role(connection, identity))
         answer = await self.door.admit(login, logout=logout)
         if isinstance(answer, Denied):
             return TurnedAway(answer, identity, return_to)
+        await self._remember_names(answer, names)
         return Arrived(answer, return_to, pending.bind)
+
+    async def _tried(self, connection: Connection, name: str, trial: Trial) -> Tried:
+        await Trials(self.runtime.redis).keep(connection.id, name, trial)
+        return Tried(trial)
+
+    async def _refused(
+        self, connection: Connection, refusal: Refused, handle: str, browser: Browser
+    ) -> Finish:
+        """Return the refusal as its visitor may see it: a test login's operator sees the checks."""
+        pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
+        if pending is not None and pending.trial:
+            trial = Trial(steps_until(refusal.reason, refusal.detail), {})
+            return await self._tried(connection, pending.trial, trial)
+        return await self.reject(connection, refusal, browser.client)
+
+    async def _remember_names(self, admission: Admission, names: list[str]) -> None:
+        seconds = math.ceil(self.runtime.settings.session_max.total_seconds())
+        await ProviderNames(self.runtime.redis).remember(admission.session, names, seconds=seconds)
 
     async def reject(self, connection: Connection, refusal: Refused, client: Client) -> Rejected:
         """Record a message that proved nothing, and return what its sender may know."""
@@ -287,6 +353,10 @@ def mapped_role(connection: Connection, identity: Identity) -> Role | None:
         if name and name != Role.PRIMARY_OWNER:
             best = higher(best, Role(name)) if best else Role(name)
     return best
+
+
+def _saml_names(verified: VerifiedResponse) -> list[str]:
+    return [verified.name_id.value] if verified.name_id else []
 
 
 def _saml_logout(verified: VerifiedResponse) -> str:

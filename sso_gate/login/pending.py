@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from sso_gate.protocols.replay import used_key
 from sso_gate.storage.redis import Redis, Script
 
 LIFETIME_SECONDS = 600
@@ -28,7 +29,7 @@ class PendingLogin:
     """One browser on its way: `browser` is the hash of its key, `expectations` what the protocol will demand again.
 
     `bind` is the hash of the key that an application's host gave the browser, where the login began there; `restarted` is set when an
-    unsolicited message started it, which happens once.
+    unsolicited message started it, which happens once; `trial` names the test login that this is, if it is one.
     """
 
     connection: str
@@ -37,6 +38,7 @@ class PendingLogin:
     return_to: str
     bind: str = ""
     restarted: bool = False
+    trial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class PendingLogins:
     ) -> Consumed:
         """Use up the proof, and with it the login under `handle` if there is one, in one step."""
         seconds = max(1, math.ceil((until - now).total_seconds()))
-        keys = [_proof_key(connection, proof), _key(connection, handle or "")]
+        keys = [used_key(connection, proof), _key(connection, handle or "")]
         found: Consumed = await self.redis.run(_CONSUME, keys, [seconds, "1" if handle else "0"])
         return found
 
@@ -87,7 +89,3 @@ def browser_hash(browser_key: str) -> str:
 def _key(connection: str, handle: str) -> str:
     digest = hashlib.sha256(handle.encode()).hexdigest()
     return f"sso:{{connection:{connection}}}:pending:{digest}"
-
-
-def _proof_key(connection: str, proof: str) -> str:
-    return f"sso:{{connection:{connection}}}:used:{proof}"

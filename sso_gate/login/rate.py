@@ -18,9 +18,9 @@ class LoginRate:
     rate: Rate
 
     @classmethod
-    def of(cls, runtime: Runtime) -> Self:
-        """Return the limit of this installation."""
-        return cls(runtime.redis, runtime.settings.login_rate)
+    def of(cls, runtime: Runtime, rate: Rate | None = None) -> Self:
+        """Return the limit of this installation, or another one, counted in all gates together."""
+        return cls(runtime.redis, rate or runtime.settings.login_rate)
 
     @property
     def window_seconds(self) -> int:

@@ -1,33 +1,39 @@
 """HTTP of signing in: /login, the assertion consumer and callback, our metadata, sign-out. No rules: those are in `flow.py`."""
 
+from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sso_gate.admission.emergency import admit_by_code
 from sso_gate.admission.recheck import Recheck
 from sso_gate.clock import to_micros
 from sso_gate.connections.connection import Connection
 from sso_gate.errors import NotFound, Reason, Refused
-from sso_gate.login.browser import departing_browser, remember, remember_waiting, returning_browser
+from sso_gate.login.browser import client_of, departing_browser, remember, remember_waiting, returning_browser
 from sso_gate.login.discovery import Realm, find_realm
-from sso_gate.login.flow import Arrived, Browser, Finish, LoginFlow, Rejected, Restarted, TurnedAway, flow_of
+from sso_gate.login.flow import Arrived, Browser, Finish, LoginFlow, Rejected, Restarted, Tried, TurnedAway, flow_of
+from sso_gate.login.provider_logout import receive_backchannel, receive_saml
 from sso_gate.login.rate import LoginRate
 from sso_gate.login.sign_out import sign_out
+from sso_gate.login.trial import Trials
 from sso_gate.protocols.saml.metadata import service_provider_metadata
 from sso_gate.refusals import REFUSALS
 from sso_gate.sessions.host_ticket import HostTicket, HostTickets
 from sso_gate.sessions.session import Session
+from sso_gate.settings import Rate
 from sso_gate.waiting.ticket import Ticket, Tickets, browser_hash
 from sso_gate.web.catalogues import translations
 from sso_gate.web.cookies import SESSION_COOKIE
-from sso_gate.web.limits import Field, read_query
+from sso_gate.web.limits import Field, read_form, read_query
 from sso_gate.web.request_state import language_of, speak
 from sso_gate.web.return_to import ReturnTo
 from sso_gate.web.templates import render
 
 SAML_FORM_BYTES = 256 * 1024  # see docs/threats.md: floods; web.limits holds the same bound for the path
+EMERGENCY_RATE = Rate(count=10, period=timedelta(minutes=10))
 _LOGIN_FIELDS = {
     "org": Field(64),
     "email": Field(320),
@@ -102,13 +108,16 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
 async def begin(request: Request) -> Response:
     """GET /login/{connection}: off to the identity provider."""
     flow = flow_of(request)
-    asked = read_query(request, return_to=Field(2000), email=Field(320), bind=Field(64))
+    asked = read_query(request, return_to=Field(2000), email=Field(320), bind=Field(64), trial=Field(64))
     connection = await flow.connection(request.path_params["connection"])
     browser = departing_browser(request)
     return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
+    trial = asked["trial"]
+    if trial and not await Trials(flow.runtime.redis).is_asked(connection.id, trial):
+        raise NotFound("no such test login")
     try:
         url = await flow.begin(
-            connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"]
+            connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"], trial=trial
         )
     except Refused as refusal:
         return _rejected(request, await flow.reject(connection, refusal, browser.client))
@@ -124,7 +133,7 @@ async def assertion_consumer(request: Request) -> Response:
     browser = returning_browser(request)
     try:
         await LoginRate.of(flow.runtime).check(browser.client.address)
-        form = _saml_form(await request.body(), request.headers.get("content-type", ""))
+        form = _message_form(await request.body(), request.headers.get("content-type", ""))
     except Refused as refusal:
         return await _refuse_early(request, flow, connection, refusal, browser)
     finish = await flow.finish_saml(
@@ -133,7 +142,7 @@ async def assertion_consumer(request: Request) -> Response:
     return await _finished(request, flow, connection, finish, browser)
 
 
-def _saml_form(body: bytes, content_type: str) -> dict[str, str]:
+def _message_form(body: bytes, content_type: str) -> dict[str, str]:
     if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise Refused(Reason.MESSAGE_MALFORMED, "content type")
     if len(body) > SAML_FORM_BYTES:
@@ -181,6 +190,10 @@ async def _finished(
             return await _turned_away(request, flow, connection, finish, browser)
         case Rejected():
             return _rejected(request, finish)
+        case Tried(trial):
+            return render(
+                request, "login/trial.html", connection_name=connection.name, steps=trial.steps, person=trial.person
+            )
         case Restarted(url):
             response = RedirectResponse(url, 303)
             remember(response, browser)
@@ -265,6 +278,37 @@ async def metadata(request: Request) -> Response:
     return Response(body, media_type="application/samlmetadata+xml")
 
 
+async def single_logout(request: Request) -> Response:
+    """GET and POST /sso/saml/{connection}/slo: the provider ends sessions, or answers a logout of ours."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    browser = returning_browser(request)
+    try:
+        await LoginRate.of(flow.runtime).check(browser.client.address)
+        message: bytes | dict[str, str] = request.scope["query_string"]
+        if request.method == "POST":
+            message = _message_form(await request.body(), request.headers.get("content-type", ""))
+        onward = await receive_saml(flow, connection, message, browser.client)
+    except Refused as refusal:
+        return _rejected(request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds)
+    return RedirectResponse(onward or "/signed-out?provider=1", 303)
+
+
+async def backchannel_logout(request: Request) -> Response:
+    """POST /sso/oidc/{connection}/backchannel-logout. Source: OpenID Connect Back-Channel Logout 1.0, 2.5 and 2.8."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    headers = {"Cache-Control": "no-store"}
+    try:
+        await LoginRate.of(flow.runtime).check(client_of(request).address)
+        form = _message_form(await request.body(), request.headers.get("content-type", ""))
+        await receive_backchannel(flow, connection, form.get("logout_token", ""), client_of(request))
+    except Refused as refusal:
+        status = 429 if refusal.reason is Reason.RATE_LIMITED else 400
+        return JSONResponse({"error": "invalid_request"}, status, headers=headers)
+    return Response(b"", 200, headers=headers)
+
+
 async def help_page(request: Request) -> Response:
     """GET /login/help: what can stand in the way, and who can help."""
     return render(request, "login/help.html", contact="")
@@ -285,7 +329,37 @@ async def logout(request: Request) -> Response:
 
 async def signed_out(request: Request) -> Response:
     """GET /signed-out: the end of a sign-out."""
-    return render(request, "login/signed_out.html", provider_too=False)
+    provider_too = request.query_params.get("provider") == "1"
+    return render(request, "login/signed_out.html", provider_too=provider_too)
+
+
+async def break_glass(request: Request) -> Response:
+    """GET /login/break-glass: the way in for owners when single sign-on is down."""
+    return _break_glass_page(request, email="", error="")
+
+
+async def use_code(request: Request) -> Response:
+    """POST /login/break-glass: one answer for every wrong address and code; as few tries as the rate allows."""
+    flow = flow_of(request)
+    form = await read_form(request, email=Field(320), code=Field(100))
+    client = client_of(request)
+    try:
+        await LoginRate.of(flow.runtime, EMERGENCY_RATE).check(f"break-glass {client.address}")
+        admission = await admit_by_code(
+            flow.runtime, flow.door, email=form["email"], code=form["code"], client=client
+        )
+    except Refused as refusal:
+        limited = refusal.reason is Reason.RATE_LIMITED
+        error = "rate_limited" if limited else "wrong"
+        return _break_glass_page(request, email=form["email"], error=error, status=429 if limited else 422)
+    response = RedirectResponse("/settings/access", 303)
+    SESSION_COOKIE.set(response, admission.token.text)
+    return response
+
+
+def _break_glass_page(request: Request, *, email: str, error: str, status: int = 200) -> Response:
+    headers = {"Retry-After": str(int(EMERGENCY_RATE.period.total_seconds()))} if status == 429 else None
+    return render(request, "login/break_glass.html", status, headers=headers, email=email, error=error)
 
 
 def login_routes() -> list[Route]:
@@ -293,10 +367,14 @@ def login_routes() -> list[Route]:
     return [
         Route("/login", login, methods=["GET"]),
         Route("/login/help", help_page, methods=["GET"]),
+        Route("/login/break-glass", break_glass, methods=["GET"]),
+        Route("/login/break-glass", use_code, methods=["POST"]),
         Route("/login/{connection}", begin, methods=["GET"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/signed-out", signed_out, methods=["GET"]),
         Route("/sso/saml/{connection}/acs", assertion_consumer, methods=["POST"]),
         Route("/sso/saml/{connection}/metadata", metadata, methods=["GET"]),
+        Route("/sso/saml/{connection}/slo", single_logout, methods=["GET", "POST"]),
         Route("/sso/oidc/{connection}/callback", callback, methods=["GET"]),
+        Route("/sso/oidc/{connection}/backchannel-logout", backchannel_logout, methods=["POST"]),
     ]

@@ -2,7 +2,7 @@
 
 import json
 
-from sso_gate.connections.connection import Connection
+from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import NotFound, Refused, Unavailable
 from sso_gate.login.flow import LoginFlow
 from sso_gate.login.pending import new_handle
@@ -32,6 +32,8 @@ async def sign_out(flow: LoginFlow, session: Session) -> str | None:
 
 
 def _saml(flow: LoginFlow, connection: Connection, session: Session) -> str | None:
+    if not isinstance(connection.settings, SamlSettings) or not connection.settings.slo_url:
+        return None
     name_id = json.loads(session.logout)["name_id"]
     departure = begin_logout(
         connection,

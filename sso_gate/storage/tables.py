@@ -218,6 +218,19 @@ api_token = Table(
     Column("last_used_at", BigInteger),
 )
 
+breakglass_code = Table(
+    "breakglass_code",
+    metadata,
+    _id(),
+    _organization(),
+    Column("member", String(64), ForeignKey("member.id"), nullable=False),
+    Column("code_hash", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
 installation_key = Table(
     "installation_key",
     metadata,

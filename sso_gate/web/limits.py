@@ -45,7 +45,7 @@ async def read_form(request: Request, **fields: Field) -> dict[str, str]:
     """Return the named fields of a URL-encoded form, trimmed; a field that was not sent is an empty text.
 
     Raises:
-        InvalidInput: the body is no such form, a field is unknown to it, sent twice, missing, too long or not printable.
+        InvalidInput: the body is no such form; a field is unknown to it, sent twice, missing, too long or unprintable.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":

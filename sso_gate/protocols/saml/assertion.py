@@ -131,7 +131,7 @@ def _confirmed(data: Element, *, recipient: str, issued: datetime, now: datetime
         raise Refused(Reason.VALIDITY_TOO_LONG, "SubjectConfirmationData has no NotOnOrAfter")
     end = instants.parse(data.get("NotOnOrAfter"), "SubjectConfirmationData NotOnOrAfter")
     instants.not_on_or_after(end, "SubjectConfirmationData NotOnOrAfter", issued=issued, now=now)
-    return Confirmation(data.get("InResponseTo"), end)
+    return Confirmation(data.get("InResponseTo") or None, end)
 
 
 def _require_times(conditions: Element, *, issued: datetime, now: datetime) -> None:

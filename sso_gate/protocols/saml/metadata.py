@@ -103,27 +103,13 @@ def parse_identity_provider(
         InvalidInput: not metadata, too large, expired, no such provider or several, or nothing that we could use.
     """
     try:
-        root = document.parse_metadata(xml)
-        verified = _verified(root, pinned)
+        return _parsed(xml, now, entity_id, pinned)
+    except InvalidInput:
+        raise
     except Refused as error:
         raise _invalid(error.detail) from error
-    source = root if verified is None else verified
-    entity, ends = _choose(source, entity_id)
-    role = _only_role(entity)
-    valid_until = _valid_until([*ends, entity.get("validUntil"), role.get("validUntil")], now)
-    parsed = OneLogin_Saml2_IdPMetadataParser.parse(etree.tostring(_alone(entity, role)))["idp"]
-    slo = parsed.get("singleLogoutService", {}).get("url", "")
-    return IdentityProviderMetadata(
-        entity_id=_entity_id(entity),
-        sso_url=_address(parsed.get("singleSignOnService", {}).get("url"), "SingleSignOnService by HTTP-Redirect"),
-        slo_url=_address(slo, "SingleLogoutService") if slo else "",
-        slo_response_url=_response_address(role),
-        certificates=_certificates(parsed),
-        valid_until=valid_until,
-        name_id_formats=tuple((one.text or "").strip() for one in role.findall(f"{MD}NameIDFormat")),
-        wants_requests_signed=role.get("WantAuthnRequestsSigned") in ("true", "1"),
-        signed_by_pinned=verified is not None,
-    )
+    except Exception as error:  # python3-saml lets out whatever happens to it
+        raise _invalid(f"unexpected {type(error).__name__}") from error
 
 
 def compare(old: SamlSettings, new: IdentityProviderMetadata) -> MetadataChange:
@@ -159,6 +145,27 @@ def compare(old: SamlSettings, new: IdentityProviderMetadata) -> MetadataChange:
             held.append(changes[-1])
     changes += [f"key {key} is no longer published" for key in sorted(known - published)]
     return MetadataChange(proposed, tuple(changes), tuple(held))
+
+
+def _parsed(xml: bytes, now: datetime, entity_id: str | None, pinned: tuple[str, ...]) -> IdentityProviderMetadata:
+    root = document.parse_metadata(xml)
+    verified = _verified(root, pinned)
+    entity, ends = _choose(root if verified is None else verified, entity_id)
+    role = _only_role(entity)
+    valid_until = _valid_until([*ends, entity.get("validUntil"), role.get("validUntil")], now)
+    parsed = OneLogin_Saml2_IdPMetadataParser.parse(etree.tostring(_alone(entity, role)))["idp"]
+    slo = parsed.get("singleLogoutService", {}).get("url", "")
+    return IdentityProviderMetadata(
+        entity_id=_entity_id(entity),
+        sso_url=_address(parsed.get("singleSignOnService", {}).get("url"), "SingleSignOnService by HTTP-Redirect"),
+        slo_url=_address(slo, "SingleLogoutService") if slo else "",
+        slo_response_url=_response_address(role),
+        certificates=_certificates(parsed),
+        valid_until=valid_until,
+        name_id_formats=tuple((one.text or "").strip() for one in role.findall(f"{MD}NameIDFormat")),
+        wants_requests_signed=role.get("WantAuthnRequestsSigned") in ("true", "1"),
+        signed_by_pinned=verified is not None,
+    )
 
 
 def _key_descriptor(use: str, certificate: str) -> Element:
@@ -226,11 +233,7 @@ def _entity_id(entity: Element) -> str:
 
 
 def _valid_until(ends: list[str | None], now: datetime) -> datetime | None:
-    try:
-        instants_found = [instants.parse(end, "validUntil") for end in ends if end is not None]
-    except Refused as error:
-        raise _invalid(error.detail) from error
-    earliest = min(instants_found, default=None)
+    earliest = min((instants.parse(end, "validUntil") for end in ends if end is not None), default=None)
     if earliest is not None and now >= earliest:
         raise _invalid(f"expired at {instants.saml(earliest)}")
     return earliest

@@ -28,14 +28,15 @@ class Arrived:
     relay_state: str | None
 
 
-def address(url: str, *, kind: str, xml: str, relay_state: str | None, signing: KeyPair | None) -> str:
-    """Return `url` with the message in its query, signed with RSA-SHA256 where a key is given.
-
-    Raises:
-        ValueError: a RelayState longer than 80 bytes, which providers may cut.
-    """
-    if relay_state is not None and len(relay_state.encode()) > MAX_RELAY_STATE_BYTES:
+def handle_of_ours(handle: str) -> str:
+    """Return the handle, which every provider must give back whole: at most 80 bytes, else ValueError."""
+    if len(handle.encode()) > MAX_RELAY_STATE_BYTES:
         raise ValueError("a RelayState holds at most 80 bytes")
+    return handle
+
+
+def address(url: str, *, kind: str, xml: str, relay_state: str | None, signing: KeyPair | None) -> str:
+    """Return `url` with the message in its query, signed with RSA-SHA256 where a key is given."""
     fields = [(kind, OneLogin_Saml2_Utils.deflate_and_base64_encode(xml))]
     if relay_state is not None:
         fields.append(("RelayState", relay_state))

@@ -53,7 +53,8 @@ def begin(
         requested_authn_context_str=_requested_context(settings.authn_context),
     )
     signing = keys.signing if settings.sign_requests else None
-    url = redirect.address(settings.sso_url, kind=redirect.REQUEST, xml=xml, relay_state=handle, signing=signing)
+    relay_state = redirect.handle_of_ours(handle)
+    url = redirect.address(settings.sso_url, kind=redirect.REQUEST, xml=xml, relay_state=relay_state, signing=signing)
     return Departure(url, {"request_id": request_id})
 
 

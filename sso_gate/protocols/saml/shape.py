@@ -55,7 +55,7 @@ _GRAMMAR = {
     f"{SAML}AudienceRestriction": re.compile("w+"),
     f"{SAML}AuthnStatement": re.compile("l?t"),
     f"{SAML}AuthnContext": re.compile("(qy?|y)h*"),
-    f"{SAML}AttributeStatement": re.compile("b+"),
+    f"{SAML}AttributeStatement": re.compile("b*"),
 }
 _READ = (f"{SAML}Subject", f"{SAML}Conditions", f"{SAML}AuthnStatement", f"{SAML}AttributeStatement")
 # In any namespace: a reader that goes by local names must find what we find.

@@ -171,7 +171,7 @@ def samples() -> Iterator[Sample]:
 
 
 def _login() -> Iterator[Sample]:
-    plain = {
+    plain: dict[str, Any] = {
         "organization_name": "Acme Ltda.",
         "email": "",
         "error": "",

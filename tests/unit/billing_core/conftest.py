@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -14,6 +15,11 @@ if str(ROOT) not in sys.path:
 
 from tests.unit.billing_core import databases  # noqa: E402 # the root has to be known first
 from tests.unit.billing_core.firm import Firm  # noqa: E402
+
+
+# How long an example takes says nothing on a machine that others use as well.
+settings.register_profile("billing_core", deadline=None)
+settings.load_profile("billing_core")
 
 
 def pytest_configure(config):

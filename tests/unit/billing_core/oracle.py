@@ -2,11 +2,13 @@
 
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 
 ONE_DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=4096)
 def boundaries(anchor: date, count: int) -> list[date]:
     """`b[0]` to `b[count]`: each month's copy of the anchor's day, or that month's last day when it has no such day."""
     found, year, month = [], anchor.year, anchor.month
@@ -22,6 +24,7 @@ def boundaries(anchor: date, count: int) -> list[date]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def months(anchor: date, term_months: int, proration: str, first: date) -> Fraction:
     """The months from `first` to the end of its term, by walking through every day."""
     terms = (first.year - anchor.year + 1) * 12 // term_months + 1

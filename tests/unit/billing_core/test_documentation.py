@@ -16,7 +16,9 @@ from tests.unit.billing_core.firm import Firm
 PAGE = ROOT / "docs" / "billing.md"
 TEXT = PAGE.read_text("utf-8") if PAGE.exists() else ""
 """The package may be tested beside nothing but its own tests; then there is no page to test."""
-ROWS = [[cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| \d+ \|.*$", TEXT, re.MULTILINE)]
+ROWS = [
+    [cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| \d+ \|.*$", TEXT, re.MULTILINE)
+]
 
 needs_page = pytest.mark.skipif(not TEXT, reason="docs/billing.md is not here")
 

@@ -30,7 +30,11 @@ def bought(small_firm) -> billing.Invoice:
 
 @pytest.fixture
 def hostile(small_firm) -> billing.Invoice:
-    small_firm.call("amend_contract", buyer=Party(HOSTILE, (HOSTILE,)), seller=Seller("+Sum", note=HOSTILE, timezone="Europe/Berlin"))
+    small_firm.call(
+        "amend_contract",
+        buyer=Party(HOSTILE, (HOSTILE,)),
+        seller=Seller("+Sum", note=HOSTILE, timezone="Europe/Berlin"),
+    )
     return small_firm.buy(5, po_number="@SUM(A1)")
 
 
@@ -46,7 +50,16 @@ def visible(html: str) -> str:
 @pytest.mark.parametrize(
     ("locale", "said"),
     [
-        ("en", ["Invoice", "Total due 1,190.00 USD", "Tax S 19 % on 1,000.00 USD", "CNPJ 12.345.678/0001-90", "31 Mar 2026"]),
+        (
+            "en",
+            [
+                "Invoice",
+                "Total due 1,190.00 USD",
+                "Tax S 19 % on 1,000.00 USD",
+                "CNPJ 12.345.678/0001-90",
+                "31 Mar 2026",
+            ],
+        ),
         ("pt-BR", ["Fatura", "Total a pagar 1.190,00 USD", "5 assentos × 10 meses", "31 de mar. de 2026", "NF-e"]),
         ("es", ["Factura", "Total a pagar 1.190,00 USD", "5 asientos × 10 meses", "31 mar 2026", "CFDI"]),
     ],
@@ -156,7 +169,11 @@ def first(tree: etree._Element, name: str) -> str:
 def test_quantity_times_price_over_base_quantity_is_the_line(sqlite_engine, proration, price_per, currency):
     invoice = opened(sqlite_engine, proration=proration, price_per=price_per, currency=currency)
     tree = valid(billing.invoice_xml(invoice))
-    quantity, price, base = (int(first(tree, "BilledQuantity")), Decimal(first(tree, "ChargeAmount")), int(first(tree, "BasisQuantity")))
+    quantity, price, base = (
+        int(first(tree, "BilledQuantity")),
+        Decimal(first(tree, "ChargeAmount")),
+        int(first(tree, "BasisQuantity")),
+    )
     exact = quantity * price / base
     total = Decimal(first(tree, "LineTotalAmount"))
     assert total == invoice.net.decimal
@@ -178,7 +195,11 @@ def test_an_e_invoice_carries_the_totals_parties_and_order(bought):
 def test_a_credit_note_is_type_381_and_refers_to_its_invoice(small_firm, bought):
     whole = small_firm.call("credit", number=bought.number, reason="Wrong", net=33_333)
     tree = valid(billing.invoice_xml(whole))
-    assert (first(tree, "TypeCode"), first(tree, "BilledQuantity"), first(tree, "ChargeAmount")) == ("381", "1", "333.33")
+    assert (first(tree, "TypeCode"), first(tree, "BilledQuantity"), first(tree, "ChargeAmount")) == (
+        "381",
+        "1",
+        "333.33",
+    )
     assert tree.findtext(".//ram:InvoiceReferencedDocument/ram:IssuerAssignedID", namespaces=RAM) == bought.number
 
 
@@ -233,7 +254,13 @@ def test_a_table_of_lines_sums_up_with_credits_negative(small_firm, bought):
     assert [row["number"] for row in rows] == [note.number, bought.number, "INV-2026-000001"]
     assert sum(Decimal(row["net"]) for row in rows) == Decimal("24000.00") + 1000 - Decimal("333.33")
     said = rows[1]
-    assert (said["seats"], said["months"], said["unit_price"], said["net"], said["currency"]) == ("5", "10", "20.00", "1000.00", "USD")
+    assert (said["seats"], said["months"], said["unit_price"], said["net"], said["currency"]) == (
+        "5",
+        "10",
+        "20.00",
+        "1000.00",
+        "USD",
+    )
     assert (said["period_start"], said["period_end"], said["line"]) == ("2026-03-01", "2026-12-31", "1")
 
 
@@ -262,7 +289,12 @@ def test_a_document_in_json_is_what_the_api_says(bought):
     assert (said["number"], said["kind"], said["status"]) == ("INV-2026-000002", "invoice", "open")
     assert (said["issued_on"], said["due_on"]) == ("2026-03-01", "2026-03-31")
     assert said["taxes"][0]["amount"] == {"amount": 19_000, "currency": "USD"}
-    assert [said[name]["amount"] for name in ("net", "tax", "gross", "outstanding")] == [100_000, 19_000, 119_000, 119_000]
+    assert [said[name]["amount"] for name in ("net", "tax", "gross", "outstanding")] == [
+        100_000,
+        19_000,
+        119_000,
+        119_000,
+    ]
 
 
 def test_a_document_survives_storage(bought, small_firm):

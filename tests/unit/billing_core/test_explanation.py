@@ -1,8 +1,11 @@
 """Every figure is explained from the stored document alone, and a wrong one is told."""
 
+import runpy
+import sys
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 import billing_core as billing
 from billing_core.__main__ import main
@@ -27,7 +30,10 @@ def test_the_published_example_explained(small_firm):
 
 def test_days_and_rounding_explained(sqlite_engine):
     firm = Firm(sqlite_engine, now=day(2026, 3, 16)).opened(
-        proration="month_plus_days", price_per="seat_year", unit_price="250.01", tax=[{"category": "S", "rate_percent": "7.7"}]
+        proration="month_plus_days",
+        price_per="seat_year",
+        unit_price="250.01",
+        tax=[{"category": "S", "rate_percent": "7.7"}],
     )
     said = billing.explain(firm.buy(7))
     assert "9 whole contract months + 16/31 of the started one = 295/31" in said
@@ -87,8 +93,6 @@ def test_the_command_explains_all_documents_or_says_that_there_is_none(firm, cap
 
 
 def test_the_command_proves_the_books_or_fails(firm, capsys):
-    from sqlalchemy import text
-
     assert main(["reconcile", "--database", url_of(firm)]) == 0
     assert "The books agree." in capsys.readouterr().err
     with firm.engine.begin() as tx:
@@ -108,3 +112,11 @@ def test_a_wrong_command_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["explain"])
     assert stopped.value.code == 2
+
+
+def test_the_package_is_a_command(monkeypatch, small_firm, capsys):
+    monkeypatch.delitem(sys.modules, "billing_core.__main__")
+    monkeypatch.setattr(sys, "argv", ["billing_core", "reconcile", "--database", url_of(small_firm)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("billing_core", run_name="__main__", alter_sys=True)
+    assert stopped.value.code == 0

@@ -25,7 +25,9 @@ def test_every_name_of_the_face_is_there_and_told():
 
 def test_the_docstring_shows_every_verb():
     verbs = [name for name in billing_core.__all__ if inspect.isfunction(getattr(billing_core, name))]
-    assert [name for name in verbs if f"{name}(" not in billing_core.__doc__ and f"{name} " not in billing_core.__doc__] == []
+    assert [
+        name for name in verbs if f"{name}(" not in billing_core.__doc__ and f"{name} " not in billing_core.__doc__
+    ] == []
 
 
 def imported(path: Path) -> set[str]:

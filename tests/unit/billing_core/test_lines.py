@@ -74,7 +74,11 @@ def test_a_refusal_says_its_code_when_there_is_nothing_else_to_say():
 
 def test_a_line_says_its_period():
     line = quote_line(contract(), 5, day(2026, 3, 16))
-    assert (line.period_start, line.period_end, line.last_day) == (date(2026, 3, 16), date(2027, 1, 1), date(2026, 12, 31))
+    assert (line.period_start, line.period_end, line.last_day) == (
+        date(2026, 3, 16),
+        date(2027, 1, 1),
+        date(2026, 12, 31),
+    )
 
 
 def test_a_renewal_is_the_whole_next_term_at_the_uplifted_price():

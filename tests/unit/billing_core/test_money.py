@@ -90,7 +90,9 @@ def test_cumulative_shares_in_any_steps_sum_to_the_whole(total, steps):
     assert min(parts) >= 0
 
 
-@pytest.mark.parametrize("value", [0.1, True, False, None, "x", "NaN", "Infinity", "-1", "-0", b"1", [], "1e13", "1e-13"])
+@pytest.mark.parametrize(
+    "value", [0.1, True, False, None, "x", "NaN", "Infinity", "-1", "-0", b"1", [], "1e13", "1e-13"]
+)
 def test_what_is_not_an_exact_decimal_is_no_price(value):
     with pytest.raises(PriceInvalid):
         parse_decimal(value, field="unit_price")
@@ -98,7 +100,14 @@ def test_what_is_not_an_exact_decimal_is_no_price(value):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("20.00", "20.00"), (20, "20"), ("1E+3", "1000"), ("0", "0"), ("1e-12", "0.000000000001"), ("1e12", "1" + "0" * 12)],
+    [
+        ("20.00", "20.00"),
+        (20, "20"),
+        ("1E+3", "1000"),
+        ("0", "0"),
+        ("1e-12", "0.000000000001"),
+        ("1e12", "1" + "0" * 12),
+    ],
 )
 def test_a_price_keeps_the_digits_that_it_was_given(value, text):
     assert plain(parse_decimal(value, field="unit_price")) == text

@@ -16,7 +16,21 @@ INSTANTS = st.datetimes(datetime(1900, 1, 3), datetime(2060, 1, 1), timezones=st
 
 
 def test_the_31st_does_not_drift_to_the_28th():
-    assert [boundary(date(2026, 1, 31), k).day for k in range(13)] == [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31]
+    assert [boundary(date(2026, 1, 31), k).day for k in range(13)] == [
+        31,
+        28,
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+    ]
 
 
 def test_the_29th_of_february_comes_back_in_leap_years():
@@ -97,6 +111,10 @@ def test_instants_survive_storage_to_the_microsecond(instant):
 
 def test_a_term_is_half_open_in_dates_and_in_instants():
     second = term(date(2026, 1, 31), 12, 1, "America/Sao_Paulo")
-    assert (second.starts_on, second.ends_on, second.last_day) == (date(2027, 1, 31), date(2028, 1, 31), date(2028, 1, 30))
+    assert (second.starts_on, second.ends_on, second.last_day) == (
+        date(2027, 1, 31),
+        date(2028, 1, 31),
+        date(2028, 1, 30),
+    )
     assert second.ends_at == datetime(2028, 1, 31, 3, tzinfo=UTC)
     assert term(date(2026, 1, 31), 12, 2, "America/Sao_Paulo").starts_at == second.ends_at

@@ -100,7 +100,15 @@ def test_no_digit_of_money_is_lost_in_print(amount, currency, locale):
 
 @pytest.mark.parametrize(
     ("tag", "locale"),
-    [("pt", "pt-BR"), ("pt_BR", "pt-BR"), ("PT-br", "pt-BR"), ("es-MX", "es"), ("en-GB", "en"), ("de", "en"), ("", "en")],
+    [
+        ("pt", "pt-BR"),
+        ("pt_BR", "pt-BR"),
+        ("PT-br", "pt-BR"),
+        ("es-MX", "es"),
+        ("en-GB", "en"),
+        ("de", "en"),
+        ("", "en"),
+    ],
 )
 def test_a_tag_finds_the_nearest_language(tag, locale):
     assert known_locale(tag) == locale

@@ -101,11 +101,10 @@ def client() -> TestClient:
 
 
 def ask(
-    client: TestClient, who: str, method: str, path: str, **values: object
+    client: TestClient, who: str, method: str, path: str, content: bytes = b""
 ) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:
-    answer = client.request(
-        method, path, headers={"cookie": f"__Host-sso_gate={who}", "sec-fetch-site": "cross-site"}, **values
-    )  # type: ignore[arg-type]
+    headers = {"cookie": f"__Host-sso_gate={who}", "sec-fetch-site": "cross-site"}
+    answer = client.request(method, path, headers=headers, content=content)
     return answer.status_code, answer.content, tuple(sorted(answer.headers.items()))
 
 

@@ -428,6 +428,15 @@ async def test_a_compressed_answer_is_read_and_a_bomb_is_stopped_early():
     assert spent < 1
 
 
+async def test_bytes_that_say_nothing_count_too():
+    whole = gzip.compress(b"x", mtime=0)
+    padded = whole[:3] + b"\x08" + whole[4:10] + b"n" * 100_000 + b"\0" + whole[10:]  # RFC 1952 2.3.1: a file name
+    assert gzip.decompress(padded) == b"x"
+    async with serving(answering(padded, Content_Encoding="gzip", Content_Length=str(len(padded)))) as server:
+        fetching = Fetcher(LOOPBACK, limits=QUICK).get(server.url(), expected=ANY)
+        assert await refusal_of(fetching) is Reason.DISCOVERY_REFUSED
+
+
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "compress", "gzip, identity"])
 async def test_an_encoding_that_was_not_asked_for_is_refused(encoding):
     async with serving(answering(b"xx", Content_Encoding=encoding, Content_Length="2")) as server:

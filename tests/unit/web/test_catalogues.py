@@ -17,8 +17,8 @@ def every_message() -> list[Message]:
     return [message for message in extracted() if message.id]
 
 
-def forms(text: str | tuple[str, ...] | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+def forms(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    return [text] if isinstance(text, str) else list(text or [""])
 
 
 def test_the_extraction_finds_the_texts_of_templates_and_of_code():

@@ -171,6 +171,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization", name=op.f("pk_seat_pool")),
     )
     op.create_table(
+        "breakglass_code",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_breakglass_code_member")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_breakglass_code_organization")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_breakglass_code")),
+        sa.UniqueConstraint("code_hash", name=op.f("uq_breakglass_code_code_hash")),
+    )
+    op.create_table(
         "hold",
         sa.Column("member", sa.String(length=64), nullable=False),
         sa.Column("organization", sa.String(length=64), nullable=False),

@@ -191,6 +191,16 @@ def test_an_unsolicited_response_is_verified_and_says_that_nobody_asked(world):
     assert world.verify(world.message(in_response_to=None).encoded()).in_response_to is None
 
 
+def test_an_empty_answer_is_none(world):
+    assert world.verify(world.message(in_response_to="").encoded()).in_response_to is None
+
+
+def test_an_assertion_without_attributes_is_accepted(world):
+    assert world.accepts(world.message(attributes={})).groups == ()
+    empty = "<saml:AttributeStatement/>"
+    assert world.accepts(world.message(attributes={}, statements_xml=empty)).name is None
+
+
 def test_a_declaration_a_byte_order_mark_and_line_breaks_in_the_base64_are_accepted(world):
     xml = b"\xef\xbb\xbf<?xml version='1.0' encoding='UTF-8'?>\n" + etree.tostring(world.message().tree())
     encoded = encode(xml)

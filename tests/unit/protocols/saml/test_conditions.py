@@ -182,6 +182,21 @@ def test_an_assertion_that_lacks_a_needed_part_is_refused(world, tag):
     assert world.refuses(_without(world, tag)) is Reason.STRUCTURE_REFUSED
 
 
+def test_an_assertion_without_id_could_be_used_again_and_is_refused(world):
+    tree = world.message().unsigned_tree()
+    del assertion_of(tree).attrib["ID"]
+    sign(tree, world.idp)
+    assert world.refuses(tree) is Reason.STRUCTURE_REFUSED
+
+
+def test_what_a_stranger_wrote_is_told_on_one_printable_line(world):
+    odd = "https://evil.example\n2026-03-01 admin signed in\u202e"
+    with pytest.raises(Refused) as refused:
+        world.verify(world.message(issuer=odd).encoded())
+    assert refused.value.detail.isprintable()
+    assert "https://evil.example?2026" in refused.value.detail
+
+
 def test_two_authentications_are_one_too_many(world):
     statement = (
         f'<saml:AuthnStatement AuthnInstant="{stamp(NOW)}"><saml:AuthnContext>'

@@ -130,6 +130,13 @@ def test_cbc_is_taken_until_the_day_of_the_override_and_never_rsa_1_5_or_3des(wo
     assert ever.refuses(old) is ENCRYPTION
 
 
+def test_a_content_key_of_another_length_than_the_cipher_wants_is_refused(world):
+    tree = world.message().encrypted(world.own.certificate_pem)
+    data = next(tree.iter(f"{XENC}EncryptedData")).find(f"{XENC}EncryptionMethod")
+    data.set("Algorithm", dsig.Transform.AES128_GCM.href)
+    assert world.refuses(tree) is ENCRYPTION
+
+
 def test_nothing_tells_wrong_padding_from_wrong_xml_from_a_wrong_signature(world):
     cbc = world.with_settings(allow_cbc_until=TODAY)
     good = signed_assertion(world)
@@ -139,6 +146,7 @@ def test_nothing_tells_wrong_padding_from_wrong_xml_from_a_wrong_signature(world
         seal(world, b"", gcm=False, padded=block[:-1] + b"\x00"),
         seal(world, b"", gcm=False, padded=block[:-1] + b"\xff"),
         seal(world, b"", gcm=False, padded=block[:-1] + b"\x11"),
+        seal(world, b"", gcm=False, padded=b""),
         seal(world, b"not xml", gcm=False),
         seal(world, b"", gcm=False),
         seal(world, b"\xff\xfe", gcm=False),

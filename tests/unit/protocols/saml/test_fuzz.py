@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from sso_gate.errors import Reason, Refused
+from sso_gate.errors import InvalidInput, Reason, Refused
 from sso_gate.protocols.saml import document, response
 from sso_gate.protocols.saml.logout import receive_logout
+from sso_gate.protocols.saml.metadata import parse_identity_provider
 from tests.support.saml_forge import NOW, encode
 from tests.unit.protocols.saml.world import World
 
@@ -122,6 +123,13 @@ def test_arbitrary_queries_are_refused(query, named):
     message = b"SAMLRequest" + query if named else query
     with pytest.raises(Refused):
         receive_logout(message, connection=world().connection, endpoints=world().endpoints, now=NOW)
+
+
+@given(data=st.binary(max_size=200), pieces=st.lists(st.sampled_from(PIECES), max_size=10))
+@settings(max_examples=100, deadline=None)
+def test_arbitrary_metadata_is_refused(data, pieces):
+    with pytest.raises(InvalidInput):
+        parse_identity_provider(b"<a>" + b"".join(pieces) + data, now=NOW)
 
 
 @pytest.mark.soak

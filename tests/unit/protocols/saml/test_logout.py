@@ -276,6 +276,28 @@ def test_a_truly_signed_request_that_does_not_fit_is_refused(world, changes, exp
     assert reason(world, message) is expected
 
 
+def test_a_request_without_issuer_is_refused(world):
+    xml = logout_request(world).replace(f"<saml:Issuer>{ISSUER}</saml:Issuer>", "")
+    assert reason(world, query(xml, world.idp)) is Reason.ISSUER_MISMATCH
+
+
+def test_a_request_that_names_nobody_by_name_id_is_refused(world):
+    xml = logout_request(world, name=None, inner="<saml:BaseID xsi:type='saml:BaseIDAbstractType'/>")
+    xml = xml.replace("<saml:BaseID", '<saml:BaseID xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"')
+    assert reason(world, query(xml, world.idp)) in (Reason.SUBJECT_INVALID, Reason.STRUCTURE_REFUSED)
+
+
+def test_a_long_relay_state_is_given_back_and_an_endless_one_is_refused(world):
+    asked = receive(world, query(logout_request(world), world.idp, relay="r" * 300))
+    departure = answer_logout(world.connection, world.endpoints, request=asked, keys=world.keys, now=NOW)
+    assert dict(parse_qsl(urlsplit(departure.url).query))["RelayState"] == "r" * 300
+    assert reason(world, query(logout_request(world), world.idp, relay="r" * 1025)) is Reason.MESSAGE_TOO_LARGE
+
+
+def test_a_form_that_holds_no_text_is_refused_and_not_an_error(world):
+    assert reason(world, {"SAMLRequest": None}) is Reason.MESSAGE_MALFORMED
+
+
 def test_an_answer_must_be_an_answer(world):
     xml = logout_response(world, answered="")
     assert reason(world, query(xml, world.idp, kind="SAMLResponse")) is Reason.REQUEST_MISMATCH

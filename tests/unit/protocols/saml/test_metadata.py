@@ -193,6 +193,7 @@ def test_what_is_no_metadata_of_one_provider_is_refused(world):
         entity(world).replace("HTTP-Redirect", "SOAP"),
         entity(world, keys=""),
         entity(world, keys=key_descriptor("AAAA")),
+        entity(world, keys=key_descriptor("").replace("\n", "")),
         entity(world, keys=key_descriptor("*")),
         entity(world, keys=weak),
         entity(world, keys=key_descriptor(body(world.idp.certificate)) * 11),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from lxml import etree
 
 from sso_gate.errors import Reason
@@ -17,6 +18,7 @@ from tests.support.keys import make_key_pair
 from tests.support.saml_forge import (
     DS,
     EXC_C14N,
+    NOW,
     SAML,
     SAMLP,
     assertion_of,
@@ -86,6 +88,23 @@ def test_a_bare_key_value_in_the_message_is_not_believed(world):
     etree.SubElement(value, f"{DS}Modulus").text = encode(numbers.n.to_bytes(256, "big"))
     etree.SubElement(value, f"{DS}Exponent").text = "AQAB"
     assert world.refuses(tree) is Reason.SIGNATURE_INVALID
+
+
+def test_a_certificate_in_the_message_that_cannot_be_read_is_no_reason_to_stumble(world):
+    tree = signed(world, key=idp_keys("stranger"))
+    next(tree.iter(f"{DS}X509Certificate")).text = "A"
+    assert world.refuses(tree) is Reason.SIGNATURE_INVALID
+
+
+def test_a_pinned_key_of_a_kind_that_signs_no_xml_verifies_nothing_and_disturbs_no_other(world):
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ed25519")])
+    key = ed25519.Ed25519PrivateKey.generate()
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    pem = builder.sign(key, None).public_bytes(serialization.Encoding.PEM).decode()
+    assert not signature.pinned_key(pem).usable
+    assert world.with_settings(certificates=(pem, world.idp.certificate)).accepts(world.message())
+    assert world.with_settings(certificates=(pem,)).refuses(world.message()) is Reason.KEY_UNKNOWN
 
 
 @pytest.mark.parametrize("method", ["RSA_SHA1", "RSA_MD5", "RSA_RIPEMD160", "RSA_SHA224"])

@@ -380,6 +380,17 @@ def test_a_namespace_name_that_would_canonicalize_into_markup_is_refused(world):
     assert world.refuses(world.message(advice_xml='<y:a xmlns:y="urn:x&amp;y"/>')) is Reason.MESSAGE_MALFORMED
 
 
+@pytest.mark.parametrize("name", ["1", "a b", "../x", "?", "#x"])
+def test_a_namespace_that_libxml2_cannot_canonicalize_does_not_void_the_digest(world, name):
+    # "The Fragile Lock" (2025): a relative namespace name makes a canonicalization fail, and an empty text be digested.
+    text = etree.tostring(world.message(advice_xml="<x/>").tree()).decode()
+    text = text.replace("<x/>", f'<x:x xmlns:x="{name}"/>').replace("ana@", "bob@")
+    assert world.refuses(text) in (INVALID, Reason.MESSAGE_MALFORMED)
+    digest = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    before, after = text.split("<ds:DigestValue>")
+    assert world.refuses(before + f"<ds:DigestValue>{digest}" + after[44:]) in (INVALID, Reason.MESSAGE_MALFORMED)
+
+
 def test_a_status_that_is_not_success_is_refused_with_or_without_assertion(world):
     denied = world.message(status="urn:oasis:names:tc:SAML:2.0:status:Responder", signed="both").tree()
     assert world.refuses(denied) is Reason.STATUS_REFUSED

@@ -1,0 +1,221 @@
+"""`sso-gate connections`."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from sqlalchemy import Connection as Transaction
+
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Event
+from sso_gate.cli.seats import OPERATOR
+from sso_gate.cli.session import (
+    CONFLICT,
+    ERROR,
+    Caller,
+    dry_run_option,
+    json_option,
+    org_option,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    stop,
+    yes_option,
+)
+from sso_gate.connections import store as connections
+from sso_gate.connections.connection import Connection, SamlSettings
+from sso_gate.errors import InvalidInput, NotFound
+from sso_gate.identity import new_id
+from sso_gate.login.metadata_refresh import fetch_metadata
+from sso_gate.login.trial import LIFETIME_SECONDS, Trial, Trials
+from sso_gate.protocols.saml.certificates import certificates_expiry
+from sso_gate.protocols.saml.metadata import MetadataChange, compare, parse_identity_provider
+
+_MARKS = {"passed": "ok", "failed": "FAILED", "not reached": "-", "not done": "-"}
+
+
+@click.group("connections")
+def connections_group() -> None:
+    """Connections to identity providers."""
+
+
+@connections_group.command("list")
+@org_option
+@json_option
+def list_connections(*, slug: str, as_json: bool) -> None:
+    """Print the connections, and when their certificates expire."""
+
+    async def work(caller: Caller) -> list[dict[str, object]]:
+        keyring, now = caller.runtime.keyring, caller.runtime.clock.now()
+        found = await caller.runtime.database.read(
+            lambda tx: connections.of_organization(tx, keyring, caller.organization.id)
+        )
+        return [
+            {
+                "id": one.id,
+                "protocol": one.protocol,
+                "name": one.name,
+                "enabled": one.enabled,
+                "revision": one.revision,
+                "certificate_days_left": _days_left(one, now),
+            }
+            for one in found
+        ]
+
+    rows = run_for(slug, work)
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(("Id", "Protocol", "Name", "Enabled", "Revision", "Days left"), [tuple(row.values()) for row in rows])
+
+
+def _days_left(one: Connection, now: object) -> int | None:
+    if not isinstance(one.settings, SamlSettings):
+        return None
+    expiries = certificates_expiry(one.settings.certificates, now=now)  # type: ignore[arg-type]
+    return max((expiry.days_left for expiry in expiries), default=None)
+
+
+@connections_group.command("import-metadata")
+@click.argument("connection_id", metavar="ID")
+@click.argument("source", metavar="FILE|URL")
+@org_option
+@dry_run_option
+@yes_option
+def import_metadata(*, connection_id: str, source: str, slug: str, dry_run: bool, yes: bool) -> None:
+    """Take over what an identity provider's metadata says. Shows what would change; new keys and hosts need a yes."""
+
+    async def look(caller: Caller) -> tuple[Connection, MetadataChange]:
+        known = await _saml(caller, connection_id)
+        settings = known.settings
+        assert isinstance(settings, SamlSettings)  # noqa: S101 - _saml says so
+        xml = await _read(caller, source)
+        now = caller.runtime.clock.now()
+        found = parse_identity_provider(xml, now=now, entity_id=settings.idp_entity_id, pinned=settings.certificates)
+        return known, compare(settings, found)
+
+    known, change = run_for(slug, look)
+    for line in change.changes:
+        say(line)
+    if not change.changes:
+        say("nothing to change")
+        return
+    if dry_run:
+        return
+    if change.held and not yes:
+        click.confirm(f"Approve: {', '.join(change.held)}", abort=True, err=True)
+
+    async def work(caller: Caller) -> None:
+        await _save(caller, replace(known, settings=change.settings), {"metadata": list(change.changes)})
+
+    run_for(slug, work)
+    say(f"{connection_id} changed")
+
+
+async def _read(caller: Caller, source: str) -> bytes:
+    if source.startswith(("https://", "http://")):
+        return await fetch_metadata(caller.runtime, source)
+    try:
+        return await asyncio.to_thread(Path(source).read_bytes)
+    except OSError as error:
+        raise InvalidInput("FILE", f"cannot be read ({error.__class__.__name__})") from error
+
+
+@connections_group.command("test")
+@click.argument("connection_id", metavar="ID")
+@org_option
+@click.option("--wait", "seconds", type=click.IntRange(0, LIFETIME_SECONDS), default=LIFETIME_SECONDS, show_default=True)
+@json_option
+def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
+    """Print a link for a test login and wait for what comes of it. Takes no seat, makes no session."""
+
+    async def work(caller: Caller) -> Trial | None:
+        known = await _known(caller, connection_id)
+        trials = Trials(caller.runtime.redis)
+        name = await trials.ask(known.id)
+        say(f"open in a browser: {caller.runtime.settings.origin}/login/{known.id}?trial={name}")
+        for _ in range(seconds):
+            found = await trials.result(known.id, name)
+            if found:
+                return found
+            await asyncio.sleep(1)
+        return await trials.result(known.id, name)
+
+    found = run_for(slug, work)
+    if found is None:
+        stop(ERROR, "nobody has come back yet")
+    if as_json:
+        steps = [{"check": step.name, "result": step.mark, "note": step.note} for step in found.steps]
+        show_json({"steps": steps, "person": found.person})
+    else:
+        rows = [(at, step.name, _MARKS[step.mark], step.note) for at, step in enumerate(found.steps, 1)]
+        show_table(("", "Check", "Result", "Note"), rows)
+    if any(step.mark == "failed" for step in found.steps):
+        stop(CONFLICT, "the test login did not pass")
+
+
+@connections_group.command("enable")
+@click.argument("connection_id", metavar="ID")
+@org_option
+@yes_option
+def enable(*, connection_id: str, slug: str, yes: bool) -> None:
+    """Let people log in by this connection."""
+    del yes
+    _switch(connection_id, slug, enabled=True)
+
+
+@connections_group.command("disable")
+@click.argument("connection_id", metavar="ID")
+@org_option
+@yes_option
+def disable(*, connection_id: str, slug: str, yes: bool) -> None:
+    """Let nobody log in by this connection; sessions that came by it end within a minute."""
+    if not yes:
+        click.confirm(f"Disable {connection_id}", abort=True, err=True)
+    _switch(connection_id, slug, enabled=False)
+
+
+def _switch(connection_id: str, slug: str, *, enabled: bool) -> None:
+    async def work(caller: Caller) -> None:
+        known = await _known(caller, connection_id)
+        await _save(caller, replace(known, enabled=enabled), {"enabled": enabled})
+
+    run_for(slug, work)
+    say(f"{connection_id} {'enabled' if enabled else 'disabled'}")
+
+
+async def _known(caller: Caller, connection_id: str) -> Connection:
+    found = await caller.runtime.database.read(
+        lambda tx: connections.get(tx, caller.runtime.keyring, connection_id)
+    )
+    if found is None or found.organization != caller.organization.id:
+        raise NotFound(f"no connection {connection_id}")
+    return found
+
+
+async def _saml(caller: Caller, connection_id: str) -> Connection:
+    found = await _known(caller, connection_id)
+    if found.protocol != "saml":
+        raise InvalidInput("ID", f"{connection_id} is no SAML connection")
+    return found
+
+
+async def _save(caller: Caller, value: Connection, changes: dict[str, object]) -> None:
+    clock = caller.runtime.clock
+
+    def write(tx: Transaction) -> None:
+        connections.change(tx, caller.runtime.keyring, value, at=clock.now())
+        event = Event(
+            id=new_id("evt", clock),
+            organization=value.organization,
+            at=clock.now(),
+            action=Action.CONNECTION_UPDATE,
+            actor=OPERATOR,
+            target=value.id,
+            changes=changes,
+        )
+        audit.record(tx, [event])
+
+    await caller.runtime.database.write(write)

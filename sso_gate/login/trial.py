@@ -1,0 +1,95 @@
+"""A test login: the whole road with a real identity provider, but no seat is taken, nothing is bound and no session made.
+
+A trial is asked for on the command line or by an owner; its link is opened in a browser; what came of it is kept for ten minutes.
+"""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection as Transaction
+
+from sso_gate.admission.decision import Admit, AdmitIfSeat, AdmitToSettings, Refuse, decide
+from sso_gate.admission.facts import gather
+from sso_gate.errors import Reason
+from sso_gate.identity import Identity
+from sso_gate.login.trace import Step, steps_passed, steps_until
+from sso_gate.seats import ledger, waitlist
+from sso_gate.storage.redis import Redis
+from sso_gate.storage.runtime import Runtime
+
+LIFETIME_SECONDS = 600
+MAX_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a test login: the checks in their order, and what the provider said of the person."""
+
+    steps: tuple[Step, ...]
+    person: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """The test logins of the last ten minutes, by connection."""
+
+    redis: Redis
+
+    async def ask(self, connection: str) -> str:
+        """Return the name of a new trial: whoever opens its link runs it."""
+        name = secrets.token_urlsafe(24)
+        await self.redis.put(_key(connection, name), "", seconds=LIFETIME_SECONDS)
+        return name
+
+    async def is_asked(self, connection: str, name: str) -> bool:
+        """Return whether this trial was asked for and still counts."""
+        return 0 < len(name) <= MAX_LENGTH and await self.redis.get(_key(connection, name)) is not None
+
+    async def keep(self, connection: str, name: str, trial: Trial) -> None:
+        """Keep what came of it."""
+        await self.redis.put(_key(connection, name), json.dumps(asdict(trial)), seconds=LIFETIME_SECONDS)
+
+    async def result(self, connection: str, name: str) -> Trial | None:
+        """Return what came of it, or None while nobody has come back."""
+        text = await self.redis.get(_key(connection, name))
+        if not text:
+            return None
+        values = json.loads(text)
+        return Trial(tuple(Step(**step) for step in values["steps"]), values["person"])
+
+
+async def try_admission(runtime: Runtime, identity: Identity) -> Trial:
+    """Return what the door would do with this person now; nothing is changed."""
+    steps = await runtime.database.read(lambda tx: _steps(tx, runtime, identity))
+    person = {
+        "subject": identity.subject,
+        "email": identity.email or "",
+        "name": identity.name or "",
+        "groups": ", ".join(identity.groups),
+    }
+    return Trial(steps, person)
+
+
+def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[Step, ...]:
+    now = runtime.clock.now()
+    known = gather(tx, identity.organization, [identity], now=now)[0]
+    pool = ledger.read(tx, identity.organization, now=now)
+    match decide(known.facts):
+        case Refuse(reason):
+            return steps_until(reason, "")
+        case Admit():
+            return steps_passed("holds a seat already")
+        case AdmitToSettings():
+            return steps_passed("would open the settings alone: the contract is over")
+        case AdmitIfSeat():
+            kept = known.member is not None and known.member.id in waitlist.held_for(tx, identity.organization, now=now)
+            if kept:
+                return steps_passed("would take the seat that is kept for them")
+            if pool.available:
+                return steps_passed(f"would take a seat: yes, {pool.available} left")
+            return steps_until(Reason.SEAT_UNAVAILABLE, f"would take a seat: no, {pool.used} of {pool.purchased} in use")
+
+
+def _key(connection: str, name: str) -> str:
+    return f"sso:{{connection:{connection}}}:trial:{name}"

@@ -1,0 +1,178 @@
+"""Every page in a real browser under the real policy: accessible, in three languages, light and dark, wide and
+narrow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.pages.gallery import SAMPLES, Gallery
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+LANGUAGES = ("en", "pt-BR", "es")
+SCHEMES = ("light", "dark")
+WIDTHS = (320, 1280)
+VIEWS = list(product(LANGUAGES, SCHEMES, WIDTHS))
+AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+# What axe cannot decide by itself, and why it is right here.
+ANSWERED = {
+    "color-contrast"
+}  # text over the pattern of the seat bar is not there; tests/unit/web/test_contrast.py computes every pair
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[Gallery]:
+    with Gallery().serving() as served:
+        yield served
+
+
+@pytest.fixture
+def gallery_state(gallery: Gallery) -> Gallery:
+    gallery.__dict__.update(vars(Gallery()) | {"url": gallery.url})
+    return gallery
+
+
+def opened(chromium: Browser, language: str, scheme: Any, width: int, **options: Any) -> Page:
+    context = chromium.new_context(
+        locale=language, color_scheme=scheme, viewport={"width": width, "height": 900}, **options
+    )
+    return context.new_page()
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)
+    open_questions = [item for item in found["incomplete"] if item["id"] not in ANSWERED]
+    return [
+        f"{item['id']}: {node['html'][:200]}" for item in found["violations"] + open_questions for node in item["nodes"]
+    ]
+
+
+def axe_over(
+    chromium: Browser, axe: str, gallery: Gallery, view: tuple[str, str, int], names: list[str]
+) -> dict[str, Any]:
+    page, wrong = opened(chromium, *view), {}
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    for name in names:
+        page.goto(f"{gallery.url}/page/{name}")
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        spoken = page.evaluate("document.documentElement.lang")
+        headings = page.locator("h1").count()
+        problems = findings(page, axe) + ([f"{overflow} px too wide"] if overflow > 0 else [])
+        problems += [] if (spoken, headings) == (view[0], 1) else [f"speaks {spoken}, {headings} first headings"]
+        problems += [text for text in complaints if "status of 4" not in text and "status of 5" not in text]
+        complaints.clear()
+        if problems:
+            wrong[name] = problems
+    page.context.close()
+    return wrong
+
+
+@pytest.mark.parametrize("turn", range(len(VIEWS)), ids=["-".join(map(str, view)) for view in VIEWS])
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(turn, chromium, axe_source, gallery):
+    """Each page is seen in one of the twelve views; `make soak` sees every page in every view."""
+    names = [name for index, name in enumerate(SAMPLES) if index % len(VIEWS) == turn]
+    assert axe_over(chromium, axe_source, gallery, VIEWS[turn], names) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("view", VIEWS, ids=["-".join(map(str, view)) for view in VIEWS])
+def test_axe_finds_nothing_on_any_page_in_any_view(view, chromium, axe_source, gallery):
+    assert axe_over(chromium, axe_source, gallery, view, list(SAMPLES)) == {}
+
+
+def test_the_waiting_page_says_when_a_seat_is_ready_and_goes_on_without_moving_the_focus(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.clock.install()
+    page.goto(f"{gallery_state.url}/page/denied-blocked")
+    page.get_by_label("Message for the Owners").focus()
+    status = page.get_by_role("status").first
+    assert status.inner_text() == "This page checks for a seat every few seconds."
+    gallery_state.state = {**gallery_state.state, "state": "held"}
+    page.clock.run_for(3100)
+    expect(page).to_have_title(re.compile("^✓ "))
+    assert page.get_by_role("heading", level=1).inner_text() == "A seat is ready for you"
+    assert status.inner_text() == "A seat is ready for you. Continuing in 5 seconds."
+    assert page.evaluate("document.activeElement.tagName") in {"TEXTAREA", "BODY"}
+    page.clock.run_for(5100)
+    page.wait_for_url("**/arrived")
+
+
+def test_continuing_by_itself_can_be_switched_off_and_a_loop_stops(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.clock.install()
+    page.goto(f"{gallery_state.url}/page/denied-held")
+    page.get_by_label("Continue automatically").uncheck()
+    page.clock.run_for(20_000)
+    assert page.url.endswith("/page/denied-held")
+    page.get_by_label("Continue automatically").check()
+    page.clock.run_for(5100)
+    page.wait_for_url("**/login/acme-okta*")
+    page.goto(f"{gallery_state.url}/page/denied-held")
+    assert not page.get_by_label("Continue automatically").is_checked(), "denied again within a minute: no loop"
+
+
+def test_the_waiting_page_slows_down_when_the_gate_is_in_trouble(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.clock.install()
+    gallery_state.status = 503
+    page.goto(f"{gallery_state.url}/page/denied-blocked")
+    for _ in range(20):
+        page.clock.run_for(3000)
+        page.wait_for_timeout(20)
+    assert 2 <= gallery_state.asked <= 6, "20 turns of three seconds: 6, 12, 24 … between the tries"
+
+
+def test_the_waiting_page_works_without_scripts(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280, java_script_enabled=False)
+    page.goto(f"{gallery_state.url}/page/denied-blocked")
+    assert page.get_by_role("link", name="Check again").is_visible()
+    assert page.get_by_role("button", name="Ask for a seat").is_visible()
+    assert not page.get_by_label("Continue automatically").is_visible(), "what needs a script is not shown without one"
+    page.goto(f"{gallery_state.url}/page/denied-held")
+    assert page.get_by_role("link", name="Continue").is_visible()
+
+
+def test_the_price_follows_the_number_while_typing(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.goto(f"{gallery_state.url}/page/seats-edit")
+    page.get_by_label("Seats to add").fill("12")
+    page.get_by_text("12 × $30.00").wait_for()
+    assert page.locator("#new-total").inner_text() == "112"
+    page.get_by_label("Seats to add").fill("0")
+    expect(page.locator("#live-price")).to_have_text("")
+
+
+def test_an_error_summary_has_the_focus_and_leads_to_its_field(chromium, gallery_state):
+    page = opened(chromium, "pt-BR", "dark", 320)
+    page.goto(f"{gallery_state.url}/page/seats-edit-wrong")
+    assert page.evaluate("document.activeElement.id") == "error-summary"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "add"
+    described = page.locator("#add").get_attribute("aria-describedby")
+    assert page.locator(f"#{described}").is_visible()
+
+
+def test_times_are_shown_in_the_readers_own_zone(chromium, gallery_state):
+    page = opened(chromium, "es", "light", 1280, timezone_id="America/Mexico_City")
+    page.goto(f"{gallery_state.url}/page/seats-review")
+    assert page.locator("time[data-local]").inner_text() == "11:35"
+
+
+def test_the_language_links_stay_on_the_page(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.goto(f"{gallery_state.url}/page/not-found")
+    page.get_by_role("link", name="Español").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Página no encontrada"
+    assert "/page/not-found?lang=es" in page.url
