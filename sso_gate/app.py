@@ -1,6 +1,7 @@
 """The application: opens what a process works with, wires the features, and nothing else.
 
-`create_app` is the public application, `create_admin_app` the one for `/metrics` and the details of health, which listens elsewhere.
+`create_app` is the public application, `create_admin_app` the one for `/metrics` and the details of health, which
+listens elsewhere.
 """
 
 from collections.abc import AsyncIterator
@@ -14,10 +15,9 @@ from sso_gate.admission.admit import Door
 from sso_gate.admission.recheck import Recheck, SignedIn
 from sso_gate.api.routes import api_routes
 from sso_gate.clock import Clock
-from sso_gate.console import billing as billing_pages
-from sso_gate.console import invoices as invoice_pages
 from sso_gate.console.door import Door as SettingsDoor
 from sso_gate.console.home import home_routes
+from sso_gate.console.routes import console_routes
 from sso_gate.forward_auth.assertion import AssertionKeys, load_assertion_keys
 from sso_gate.forward_auth.host import host_routes
 from sso_gate.forward_auth.routes import forward_auth_routes
@@ -69,8 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         *waiting_routes(),
         *forward_auth_routes(),
         *host_routes(),
-        *billing_pages.routes(),
-        *invoice_pages.routes(),
+        *console_routes(),
         *api_routes(),
         *health_routes(),
         *static_routes(),

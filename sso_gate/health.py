@@ -1,4 +1,6 @@
-"""Whether a process lives and whether it can decide; the numbers for those on call stand on the admin listener alone."""
+"""Whether a process lives and whether it can decide; the numbers for those on call stand on the admin
+listener alone.
+"""
 
 from datetime import datetime
 

@@ -1,4 +1,6 @@
-"""What is counted for those on call: Prometheus names, labels from closed sets, never a person, an address or a path."""
+"""What is counted for those on call: Prometheus names, labels from closed sets, never a person, an address
+or a path.
+"""
 
 from prometheus_client import Counter, Histogram
 

@@ -26,7 +26,9 @@ class Family(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How one reason is told: sentence (English source), who can help, HTTP status of the page, severity for the log."""
+    """How one reason is told: sentence (English source), who can help, HTTP status of the page, severity for
+    the log.
+    """
 
     sentence: str
     family: Family
@@ -34,7 +36,9 @@ class Refusal:
     severity: Literal["low", "medium", "high"]
 
 
-_GENERIC = _("We couldn't sign you in with this. Start again; if it happens once more, show the reference to your IT team.")
+_GENERIC = _(
+    "We couldn't sign you in with this. Start again; if it happens once more, show the reference to your IT team."
+)
 _CONFIGURATION = _("Single sign-on needs attention. Show this reference to your IT team.")
 
 

@@ -1,7 +1,7 @@
 """Runs the listeners of a gate: public and admin in one event loop, or many public processes under one supervisor.
 
-The supervisor owns the sockets and the embedded Valkey, listens for the admins and does the worker's duties; the processes under it share the
-public socket and are stateless.
+The supervisor owns the sockets and the embedded Valkey, listens for the admins and does the worker's duties; the
+processes under it share the public socket and are stateless.
 """
 
 import asyncio
@@ -145,5 +145,5 @@ def _listening(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address.host, address.port))
     listener.listen(BACKLOG)
-    listener.setblocking(False)  # noqa: FBT003 - the library's signature
+    listener.setblocking(False)
     return listener

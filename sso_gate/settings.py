@@ -1,7 +1,7 @@
 """Every setting of a gate process, read once at start from `SSO_GATE_…` environment variables.
 
-Each secret may also come from a file named by `…_FILE`. Wrong values stop the start: `load_settings` reports all of them
-at once, one line each. `docs/operations.md` lists them for people.
+Each secret may also come from a file named by `…_FILE`. Wrong values stop the start: `load_settings` reports all of
+them at once, one line each. `docs/operations.md` lists them for people.
 """
 
 import os

@@ -1,6 +1,8 @@
-"""What has to happen without anybody asking: keep the outbox's promises, pass on holds that ran out, renew contracts, reconcile.
+"""What has to happen without anybody asking: keep the outbox's promises, pass on holds that ran out, renew contracts,
+reconcile.
 
-Any number of processes may run it: every duty is a transaction that finds its own work, and doing it twice changes nothing.
+Any number of processes may run it: every duty is a transaction that finds its own work, and doing it twice changes
+nothing.
 """
 
 import asyncio
@@ -13,9 +15,9 @@ from sqlalchemy import Connection
 
 from sso_gate.admission.reconcile import reconcile
 from sso_gate.admission.revoke import PURGE, Revoker
+from sso_gate.apply.metadata_refresh import refresh_metadata
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
-from sso_gate.login.metadata_refresh import refresh_metadata
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
@@ -49,7 +51,7 @@ async def _repeat(runtime: Runtime, duty: Callable[[Runtime], Awaitable[object]]
             await duty(runtime)
         except SsoGateError as error:
             _log.warning("%s: %s", duty.__name__, error)
-        except Exception:  # a duty that fails must not end the others
+        except Exception:  # noqa: BLE001 - a duty that fails must not end the others
             _log.exception("%s failed", duty.__name__)
         await asyncio.sleep(every.total_seconds())
 

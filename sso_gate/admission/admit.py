@@ -1,9 +1,9 @@
 """The one door: an identity that was proved goes in, a session or a refusal comes out.
 
-The order of steps is the protocol of `docs/architecture.md`: a pending session (A), the counter is asked (B), the decision joins its
-organization's batch (C), SQL decides and records in one transaction (S1, S2), the counter is told (D), the session becomes active if the
-pending one still exists (E). The cookie comes last, in the caller's response (F). A crash after any step leaves nothing that time or the
-next login does not mend.
+The order of steps is the protocol of `docs/architecture.md`: a pending session (A), the counter is asked (B), the
+decision joins its organization's batch (C), SQL decides and records in one transaction (S1, S2), the counter is told
+(D), the session becomes active if the pending one still exists (E). The cookie comes last, in the caller's response
+(F). A crash after any step leaves nothing that time or the next login does not mend.
 """
 
 from dataclasses import dataclass, replace
@@ -49,8 +49,8 @@ class Door:
     async def admit(self, login: Login, *, logout: str = "") -> Admission | Denied:
         """Return the open session of the person, or why there is none; either way it is on the audit record.
 
-        `logout` is what the protocol needs to end the session at the identity provider. Raises `Unavailable` when Redis or SQL
-        cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
+        `logout` is what the protocol needs to end the session at the identity provider. Raises `Unavailable` when Redis
+        or SQL cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
         """
         token = SessionToken.new(login.identity.organization)
         await self.sessions.write_pending(token)

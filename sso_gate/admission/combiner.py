@@ -1,6 +1,7 @@
 """Logins of one organization that arrive while a decision is under way are decided together in the next transaction.
 
-No timer: the first login starts at once, whoever comes meanwhile shares the next commit. That is what makes a storm cheap.
+No timer: the first login starts at once, whoever comes meanwhile shares the next commit. That is what makes a storm
+cheap.
 """
 
 import asyncio

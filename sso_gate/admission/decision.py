@@ -1,7 +1,7 @@
 """The decision: facts in, a verdict out. Pure and total; every case that is not named refuses.
 
-The verdict depends on the facts alone, so the same function serves a login, a re-check of a living session, a test login that
-takes nothing, and the model in `tests/model/`.
+The verdict depends on the facts alone, so the same function serves a login, a re-check of a living session, a test
+login that takes nothing, and the model in `tests/model/`.
 """
 
 from dataclasses import dataclass

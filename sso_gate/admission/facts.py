@@ -29,7 +29,9 @@ def gather(tx: Connection, organization: str, identities: Sequence[Identity], *,
     owner = organizations.get(tx, organization)
     enabled = _enabled_connections(tx, organization, identities)
     bound = members.by_identity(tx, {(proved.connection, proved.subject) for proved in identities})
-    unbound = {proved.email for proved in identities if proved.email and (proved.connection, proved.subject) not in bound}
+    unbound = {
+        proved.email for proved in identities if proved.email and (proved.connection, proved.subject) not in bound
+    }
     awaited = members.by_email(tx, organization, unbound) if unbound else {}
     found = []
     for proved in identities:

@@ -1,4 +1,5 @@
-"""Proves that the books of seats agree: the pool, the members who hold a seat, and the entries of every grant and release.
+"""Proves that the books of seats agree: the pool, the members who hold a seat, and the entries of every grant and
+release.
 
 A difference is a bug: it raises an alarm and is repaired only when somebody asks for it.
 """
@@ -39,7 +40,9 @@ async def reconcile(runtime: Runtime, *, repair: bool = False, slug: str = "") -
     for organization in everybody:
         if slug and organization.slug != slug:
             continue
-        drift = await runtime.database.write(partial(_reconcile, runtime=runtime, organization=organization, repair=repair))
+        drift = await runtime.database.write(
+            partial(_reconcile, runtime=runtime, organization=organization, repair=repair)
+        )
         if drift:
             _log.error("seats drifted: %s", drift)
             found.append(drift)

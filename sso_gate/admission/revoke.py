@@ -1,7 +1,7 @@
 """Takes a seat back, or passes it on: the member's sessions end before the reply, the seat is usable at once.
 
-In SQL first (member, pool, audit, outbox in one transaction), then in Redis; a process that dies between leaves the outbox row, and any
-process finishes it.
+In SQL first (member, pool, audit, outbox in one transaction), then in Redis; a process that dies between leaves the
+outbox row, and any process finishes it.
 """
 
 from collections.abc import Mapping
@@ -60,9 +60,12 @@ class Revoker:
         """Take the seat of the member with this address back and end their sessions.
 
         Raises:
-            NotFound: no such member. InvalidInput: the primary owner, who always holds a seat. Conflict: they hold none.
+            NotFound: no such member. InvalidInput: the primary owner, who always holds a seat. Conflict: they hold
+            none.
         """
-        released = await self.database.write(lambda tx: self._release(tx, organization, email, MemberState.RELEASED, by))
+        released = await self.database.write(
+            lambda tx: self._release(tx, organization, email, MemberState.RELEASED, by)
+        )
         await self._afterwards(organization, released)
         return released
 

@@ -1,8 +1,8 @@
 """Carries the decision out in SQL: who comes in, with which seat, and the audit record, in one transaction.
 
-`settle` answers a batch of one organization's logins. People who hold a seat, people who are refused whatever the seats, and known people
-for whom there is none are answered without a lock (S1); whoever might take a seat is decided again under the lock of the pool
-row, in order of arrival (S2).
+`settle` answers a batch of one organization's logins. People who hold a seat, people who are refused whatever the
+seats, and known people for whom there is none are answered without a lock (S1); whoever might take a seat is decided
+again under the lock of the pool row, in order of arrival (S2).
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,8 @@ def _without_lock(batch: _Batch, logins: Sequence[Login], answers: dict[int, Ans
 def _refuse_known(
     batch: _Batch, logins: Sequence[Login], gathered: list[Gathered], undecided: list[int], answers: dict[int, Answer]
 ) -> list[int]:
-    # The counter says full: ask SQL without a lock. A full pool now is a true answer for whoever has no seat kept for them.
+    # The counter says full: ask SQL without a lock. A full pool now is a true answer for whoever has no seat kept for
+    # them.
     pool = ledger.read(batch.tx, batch.organization, now=batch.now)
     kept = waitlist.held_for(batch.tx, batch.organization, now=batch.now)
     still = []
@@ -187,9 +188,7 @@ def _grant(batch: _Batch, takers: list[tuple[Login, Gathered, int]], answers: di
         answers[at] = Allowed(person, known.slug, "seat", pool.version)
 
 
-def _refuse(
-    batch: _Batch, refused: list[tuple[Login, Gathered, int, AdmitIfSeat]], answers: dict[int, Answer]
-) -> None:
+def _refuse(batch: _Batch, refused: list[tuple[Login, Gathered, int, AdmitIfSeat]], answers: dict[int, Answer]) -> None:
     if not refused:
         return
     assert batch.pool is not None  # noqa: S101 - taken with the lock; tells the type checker

@@ -132,9 +132,7 @@ async def list_members(request: Request) -> Response:
     found = await caller.runtime.database.read(
         lambda tx: members.page(tx, organization, after=asked["after"], limit=limit + 1)
     )
-    rows = [
-        {"id": one.id, "email": one.email, "name": one.name, "role": one.role, "state": one.state} for one in found
-    ]
+    rows = [{"id": one.id, "email": one.email, "name": one.name, "role": one.role, "state": one.state} for one in found]
     return _page(rows, limit, "email")
 
 
@@ -147,9 +145,7 @@ async def audit_events(request: Request) -> Response:
     organization = caller.organization.id
     page = await caller.runtime.database.read(lambda tx: audit.page(tx, organization, chosen, limit=limit))
     data = [json.loads(line) for line in page.events]
-    return JSONResponse(
-        {"data": data, "page": {"next": page.next_after or None, "has_more": bool(page.next_after)}}
-    )
+    return JSONResponse({"data": data, "page": {"next": page.next_after or None, "has_more": bool(page.next_after)}})
 
 
 def _paging(request: Request) -> tuple[dict[str, str], int]:

@@ -1,7 +1,7 @@
 """Makes an organization what its file says, in one transaction, and says what was changed.
 
-The contract's first application issues the invoice of the whole term; seats are never lowered; only the primary owner takes a seat here, the
-others take theirs at their first login.
+The contract's first application issues the invoice of the whole term; seats are never lowered; only the primary owner
+takes a seat here, the others take theirs at their first login.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection as Transaction
 
 from sso_gate.apply.file import ConnectionPart, FileInvalid, MemberPart, OrganizationFile, PartyPart, line_of
+from sso_gate.apply.metadata_refresh import fetch_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.billing import contract as contracts
@@ -21,7 +22,6 @@ from sso_gate.connections import store as connections
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Refused
 from sso_gate.identity import new_id
-from sso_gate.login.metadata_refresh import fetch_metadata
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
@@ -250,7 +250,8 @@ class _Applying:
         for at, part in enumerate(self.wanted.members):
             other = present and part.email.strip().casefold() != present.email.strip().casefold()
             if part.role is Role.PRIMARY_OWNER and other:
-                said = f"{present.email if present else ''} is primary owner; primary ownership is transferred, not applied"
+                holder = present.email if present else ""
+                said = f"{holder} is primary owner; primary ownership is transferred, not applied"
                 raise self.places.wrong(("members", at, "role"), said)
 
     def _listed(self, organization: Organization, part: MemberPart) -> Member:
@@ -267,9 +268,7 @@ class _Applying:
             locale="",
         )
 
-    def _seat_primary_owner(
-        self, organization: Organization, pool: Pool, changes: list[str], now: datetime
-    ) -> Pool:
+    def _seat_primary_owner(self, organization: Organization, pool: Pool, changes: list[str], now: datetime) -> Pool:
         owner = members.primary_owner(self.tx, organization.id)
         if owner is None or owner.state is MemberState.HELD:
             return pool

@@ -154,7 +154,9 @@ class ConnectionPart(_Part):
             raise ValueError("roles: primary_owner can never be mapped from a group")
         sources = [bool(self.metadata_file), bool(self.metadata_url), bool(self.idp_entity_id)]
         if self.protocol == "saml" and sources.count(True) != 1:
-            raise ValueError("a SAML connection needs one of metadata_file, metadata_url, or idp_entity_id with sso_url")
+            raise ValueError(
+                "a SAML connection needs one of metadata_file, metadata_url, or idp_entity_id with sso_url"
+            )
         if self.protocol == "saml" and self.idp_entity_id and not (self.sso_url and self.certificates):
             raise ValueError("idp_entity_id needs sso_url and certificates beside it")
         if self.protocol == "oidc" and not (self.issuer and self.client_id):
@@ -226,7 +228,9 @@ def _problem(name: str, text: str, location: tuple[int | str, ...], message: str
 
 
 def line_of(text: str, location: tuple[int | str, ...]) -> int:
-    """Return the number of the line that says what `location` names, such as `("contract", "seats")`, or of its table."""
+    """Return the number of the line that says what `location` names, such as `("contract", "seats")`, or of
+    its table.
+    """
     wanted, best = tuple(location), 1
     table: tuple[int | str, ...] = ()
     counts: dict[str, int] = {}
@@ -242,7 +246,7 @@ def line_of(text: str, location: tuple[int | str, ...]) -> int:
     return best
 
 
-def _table(is_array: bool, name: str, counts: dict[str, int]) -> tuple[int | str, ...]:  # noqa: FBT001 - a fact of the line
+def _table(is_array: bool, name: str, counts: dict[str, int]) -> tuple[int | str, ...]:
     words = name.split(".")
     if is_array:
         counts[name] = counts.get(name, -1) + 1

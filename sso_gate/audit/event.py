@@ -116,7 +116,9 @@ def new_reference() -> str:
 
 
 def event_json(event: Event) -> str:
-    """Return the event as one line of JSON; text from outside is cut to 512 characters and can only be a JSON string."""
+    """Return the event as one line of JSON; text from outside is cut to 512 characters and can only be a
+    JSON string.
+    """
     body = {
         "v": 1,
         "id": event.id,

@@ -27,8 +27,8 @@ def settle_contract(
 ) -> tuple[StoredContract, Invoice | None]:
     """Open the contract with the invoice of its first term, or change what may be changed of the one that is there.
 
-    Returns the contract and the invoice, None where nothing was issued. Raises `ContractChangeRefused` for a change that would lower
-    seats or rewrite what was invoiced, `ContractInvalid` for terms that are none.
+    Returns the contract and the invoice, None where nothing was issued. Raises `ContractChangeRefused` for a change
+    that would lower seats or rewrite what was invoiced, `ContractInvalid` for terms that are none.
     """
     if billing_core.contract_of(tx, organization.id) is None:
         opened = billing_core.open_contract(

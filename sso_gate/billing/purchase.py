@@ -1,7 +1,7 @@
 """Buying seats: review an exact price, order it, and the seats are there when the transaction commits.
 
-The reviewed amount is the invoiced amount or nothing happens: `billing_core` guarantees that; here its order shares one transaction with
-the seat pool, the seats kept for whoever waits, the audit record and the outbox.
+The reviewed amount is the invoiced amount or nothing happens: `billing_core` guarantees that; here its order shares one
+transaction with the seat pool, the seats kept for whoever waits, the audit record and the outbox.
 """
 
 from collections.abc import Mapping
@@ -152,9 +152,7 @@ def adopt_allocation(tx: Connection, organization: Organization, seats: int, *, 
     return waitlist.offer(tx, organization.id, clock=runtime.clock, until=now + runtime.settings.seat_hold)
 
 
-def seat_limit_event(
-    clock: Clock, organization: str, pool: Pool, by: Actor, changes: Mapping[str, object]
-) -> Event:
+def seat_limit_event(clock: Clock, organization: str, pool: Pool, by: Actor, changes: Mapping[str, object]) -> Event:
     """Return the event that tells of a new allocation."""
     return Event(
         id=new_id("evt", clock),

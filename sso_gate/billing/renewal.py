@@ -1,4 +1,6 @@
-"""Renewal: at the end of a term the contract is invoiced anew with the seats in use, and only there may the allocation shrink."""
+"""Renewal: at the end of a term the contract is invoiced anew with the seats in use, and only there may the allocation
+shrink.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -45,7 +45,9 @@ def revoke(tx: Connection, organization: str, code_id: str, *, now: datetime) ->
 def of_organization(tx: Connection, organization: str) -> list[IssuedCode]:
     """Return the organization's codes, oldest first."""
     query = select(breakglass_code, member.c.email).join(member, member.c.id == _COLUMNS.member)
-    return [_issued(row) for row in tx.execute(query.where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))]
+    return [
+        _issued(row) for row in tx.execute(query.where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
+    ]
 
 
 def _issued(row: Row[Any]) -> IssuedCode:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection as Transaction
 
+from sso_gate.apply.metadata_refresh import fetch_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
 from sso_gate.cli.seats import OPERATOR
@@ -28,7 +29,6 @@ from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.identity import new_id
-from sso_gate.login.metadata_refresh import fetch_metadata
 from sso_gate.login.trial import LIFETIME_SECONDS, Trial, Trials
 from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.protocols.saml.metadata import MetadataChange, compare, parse_identity_provider
@@ -68,7 +68,9 @@ def list_connections(*, slug: str, as_json: bool) -> None:
     if as_json:
         show_json(rows)
     else:
-        show_table(("Id", "Protocol", "Name", "Enabled", "Revision", "Days left"), [tuple(row.values()) for row in rows])
+        show_table(
+            ("Id", "Protocol", "Name", "Enabled", "Revision", "Days left"), [tuple(row.values()) for row in rows]
+        )
 
 
 def _days_left(one: Connection, now: object) -> int | None:
@@ -126,7 +128,9 @@ async def _read(caller: Caller, source: str) -> bytes:
 @connections_group.command("test")
 @click.argument("connection_id", metavar="ID")
 @org_option
-@click.option("--wait", "seconds", type=click.IntRange(0, LIFETIME_SECONDS), default=LIFETIME_SECONDS, show_default=True)
+@click.option(
+    "--wait", "seconds", type=click.IntRange(0, LIFETIME_SECONDS), default=LIFETIME_SECONDS, show_default=True
+)
 @json_option
 def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
     """Print a link for a test login and wait for what comes of it. Takes no seat, makes no session."""
@@ -187,9 +191,7 @@ def _switch(connection_id: str, slug: str, *, enabled: bool) -> None:
 
 
 async def _known(caller: Caller, connection_id: str) -> Connection:
-    found = await caller.runtime.database.read(
-        lambda tx: connections.get(tx, caller.runtime.keyring, connection_id)
-    )
+    found = await caller.runtime.database.read(lambda tx: connections.get(tx, caller.runtime.keyring, connection_id))
     if found is None or found.organization != caller.organization.id:
         raise NotFound(f"no connection {connection_id}")
     return found

@@ -54,7 +54,15 @@ def list_invoices(*, slug: str, as_json: bool) -> None:
     show_table(
         ("Number", "Issued", "Due", "Status", "What", "Gross (minor units)", "Currency"),
         [
-            (one.number, one.issued_on, one.due_on, one.status(now), one.lines[0].text, one.gross.amount, one.gross.currency)
+            (
+                one.number,
+                one.issued_on,
+                one.due_on,
+                one.status(now),
+                one.lines[0].text,
+                one.gross.amount,
+                one.gross.currency,
+            )
             for one in rows
         ],
     )
@@ -102,7 +110,7 @@ def download(*, number: str, slug: str, kind: str, output: Path | None) -> None:
     found, _ = _one(slug, number)
     body = _written(found, kind)
     if str(output) == "-":
-        click.get_binary_stream("stdout").write(body)
+        click.echo(body, nl=False)
         return
     target = output or Path(f"{number}.{kind}")
     target.write_bytes(body)
@@ -146,7 +154,12 @@ def renew_command(*, slug: str, as_of: str | None, yes: bool, dry_run: bool, as_
         return
     found = [one for one in run(work) if one.renewed]
     lines = [
-        {"org": one.organization.slug, "term": str(term.term.starts_on), "seats": term.seats, "invoice": term.invoice.number}
+        {
+            "org": one.organization.slug,
+            "term": str(term.term.starts_on),
+            "seats": term.seats,
+            "invoice": term.invoice.number,
+        }
         for one in found
         for term in one.renewed
     ]

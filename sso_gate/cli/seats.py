@@ -142,8 +142,8 @@ def _show_quote(found: purchase.Quote, *, err: bool = False) -> None:
 def _show_outcome(outcome: purchase.Outcome, *, as_json: bool) -> None:
     match outcome:
         case purchase.Ordered():
-            said = f"{outcome.order.seats_after - outcome.order.seats_before} seats added, invoice {outcome.invoice.number}"
-            say(said)
+            added = outcome.order.seats_after - outcome.order.seats_before
+            say(f"{added} seats added, invoice {outcome.invoice.number}")
             if as_json:
                 show_json(outcome.invoice.to_json(outcome.order.ordered_at))
             else:
@@ -166,7 +166,9 @@ def reconcile_command(*, repair: bool, slug: str, as_json: bool) -> None:
 
     found = run(work)
     if as_json:
-        show_json([{"org": one.slug, "used": one.used, "holders": one.holders, "entered": one.entered} for one in found])
+        show_json(
+            [{"org": one.slug, "used": one.used, "holders": one.holders, "entered": one.entered} for one in found]
+        )
     for one in found:
         say(f"{one.slug}: used {one.used}, holders {one.holders}, entered {one.entered}")
     if found and not repair:

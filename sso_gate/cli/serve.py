@@ -27,7 +27,7 @@ from sso_gate.storage.open import open_runtime
 @click.command("demo")
 def demo_command() -> None:
     """Start everything on this machine, with a provider and an application to try it with. Ctrl-C stops all of it."""
-    from sso_gate.demo.run import main as run_demo  # noqa: PLC0415 - nothing else loads the demonstration
+    from sso_gate.demo.run import main as run_demo
 
     sys.exit(run_demo())
 
@@ -36,7 +36,7 @@ def demo_command() -> None:
 @click.option("--no-worker", is_flag=True, help="Leave the worker's duties to `sso-gate worker`.")
 def serve_command(*, no_worker: bool) -> None:
     """Serve the gate, and do the worker's duties."""
-    from sso_gate.server import serve  # noqa: PLC0415 - the other commands start without a web framework
+    from sso_gate.server import serve
 
     settings = settings_or_exit()
     try:
@@ -63,7 +63,7 @@ async def _prepare(settings: Settings) -> None:
 @click.command("worker")
 def worker_command() -> None:
     """Do the worker's duties alone: outbox, holds, renewals, reconciliation."""
-    from sso_gate.server import run_worker  # noqa: PLC0415 - likewise
+    from sso_gate.server import run_worker
 
     try:
         with with_own_servers(settings_or_exit()) as complete:
@@ -90,7 +90,11 @@ def migrate_command(*, dry_run: bool) -> None:
         before, after = asyncio.run(work())
     except Unavailable as trouble:
         stop(TRY_LATER, f"try later: {trouble.detail}")
-    say(f"database at version {after}" if before == after else f"{before or 'empty'} -> {after}{' (not done)' if dry_run else ''}")
+    say(
+        f"database at version {after}"
+        if before == after
+        else f"{before or 'empty'} -> {after}{' (not done)' if dry_run else ''}"
+    )
 
 
 @click.command("check")

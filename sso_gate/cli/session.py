@@ -67,7 +67,9 @@ async def _usable(runtime: Runtime) -> None:
     if version is None:
         await migrate.migrate(runtime.database)  # an empty database: nobody's data is at stake
     elif version != migrate.newest():
-        raise Conflict(f"the database is at version {version}, this release needs {migrate.newest()}: run sso-gate migrate")
+        raise Conflict(
+            f"the database is at version {version}, this release needs {migrate.newest()}: run sso-gate migrate"
+        )
 
 
 def run_for(slug: str, work: Callable[[Caller], Awaitable[T]]) -> T:
@@ -123,8 +125,8 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         for row in rows:
             click.echo("\t".join(str(cell) for cell in row))
         return
-    from rich.console import Console  # noqa: PLC0415 - loaded on demand: half the start-up time of a command
-    from rich.table import Table  # noqa: PLC0415 - likewise
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:

@@ -42,7 +42,13 @@ def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None
             made = tokens.add(tx, organization, name=name, scopes=wanted, secret=secret, expires=until, clock=clock)
             changes = {"scopes": sorted(scopes), "name": name}
             event = Event(
-                new_id("evt", clock), organization, clock.now(), Action.TOKEN_CREATE, OPERATOR, target=made.id, changes=changes
+                new_id("evt", clock),
+                organization,
+                clock.now(),
+                Action.TOKEN_CREATE,
+                OPERATOR,
+                target=made.id,
+                changes=changes,
             )
             audit.record(tx, [event])
             return made
@@ -79,7 +85,10 @@ def list_tokens(*, slug: str, as_json: bool) -> None:
     else:
         show_table(
             ("Id", "Name", "Scopes", "Expires", "Revoked"),
-            [(row["id"], row["name"], " ".join(row["scopes"] or ()), row["expires"] or "", row["revoked"] or "") for row in rows],
+            [
+                (row["id"], row["name"], " ".join(row["scopes"] or ()), row["expires"] or "", row["revoked"] or "")
+                for row in rows
+            ],
         )
 
 

@@ -34,7 +34,9 @@ def made_by(tx: Transaction, maker: str) -> list[str]:
 
 
 def save(tx: Transaction, keyring: Keyring, value: Connection, *, maker: str, at: datetime) -> Connection:
-    """Insert the connection or change the one with its id; return it with its new revision. Equal content changes nothing."""
+    """Insert the connection or change the one with its id; return it with its new revision. Equal content changes
+    nothing.
+    """
     known = get(tx, keyring, value.id)
     if known and replace(value, revision=known.revision) == known:
         return known

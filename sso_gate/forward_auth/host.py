@@ -1,7 +1,8 @@
-"""`/.sso-gate/` on an application's host: gives the browser a key, and later exchanges a single-use ticket for a cookie of that host.
+"""`/.sso-gate/` on an application's host: gives the browser a key, and later exchanges a single-use ticket for a cookie
+of that host.
 
-Recipes route this path of every application's host to the gate. The ticket is bound to host and browser, so a ticket that somebody else
-puts under a victim's nose signs nobody in.
+Recipes route this path of every application's host to the gate. The ticket is bound to host and browser, so a ticket
+that somebody else puts under a victim's nose signs nobody in.
 """
 
 import re
@@ -43,14 +44,18 @@ async def start(request: Request) -> Response:
 
 
 async def finish(request: Request) -> Response:
-    """GET /.sso-gate/finish: the ticket becomes a cookie of this host. No redirect when it is no good: that could go round for ever."""
+    """GET /.sso-gate/finish: the ticket becomes a cookie of this host. No redirect when it is no good: that could go
+    round for ever.
+    """
     runtime = runtime_of(request)
     host, _ = _application(request, runtime.settings)
     text = read_query(request, ticket=Field(64))["ticket"]
     key = START_COOKIE.read(request) or ""
     ticket = await HostTickets(runtime.redis).redeem(text, host=host, browser_key=key) if text and key else None
     sessions = SessionStore.of(runtime)
-    parent = await sessions.find_digest(ticket.organization, ticket.session, now=runtime.clock.now()) if ticket else None
+    parent = (
+        await sessions.find_digest(ticket.organization, ticket.session, now=runtime.clock.now()) if ticket else None
+    )
     if ticket is None or parent is None or parent.kind != "seat":
         raise Refused(Reason.REQUEST_UNKNOWN, "host ticket")
     door: Door = request.state.door
@@ -92,5 +97,3 @@ def host_routes() -> list[Route]:
         Route("/.sso-gate/finish", finish, methods=["GET"]),
         Route("/.sso-gate/logout", leave, methods=["POST"]),
     ]
-
-

@@ -62,9 +62,11 @@ def _pass(request: Request, runtime: Runtime, question: Question, session: Sessi
 
 
 def identity_headers(session: Session | None, assertion: str = "") -> dict[str, str]:
-    """Return every identity header, empty where there is nothing to say: a proxy that forwards them overwrites forged ones.
+    """Return every identity header, empty where there is nothing to say: a proxy that forwards them overwrites forged
+    ones.
 
-    What is not plain ASCII is percent-encoded as UTF-8 (RFC 3986 2.1), since header values are bytes of no known encoding.
+    What is not plain ASCII is percent-encoded as UTF-8 (RFC 3986 2.1), since header values are bytes of no known
+    encoding.
     """
     values = {
         "User": session.member if session else "",
@@ -114,7 +116,9 @@ def _refused_api(request: Request, reason: Reason) -> Response:
 
 
 async def _denied_url(runtime: Runtime, question: Question, ended: Ended) -> str:
-    """Return a denied page for the browser whose session ended: no cookie can be set here, so its first look claims it."""
+    """Return a denied page for the browser whose session ended: no cookie can be set here, so its first look
+    claims it.
+    """
     session = ended.session
     text = await Tickets(runtime.redis).issue(
         Ticket(

@@ -1,7 +1,7 @@
 """The browser's own key: a cookie that belongs to the browser, not to one login, so that two tabs live side by side.
 
-Two cookies carry the same key: one arrives with an identity provider's cross-site POST and lives for minutes, the other is for waiting
-pages, stays on the same site and lives as long as they do.
+Two cookies carry the same key: one arrives with an identity provider's cross-site POST and lives for minutes, the other
+is for waiting pages, stays on the same site and lives as long as they do.
 """
 
 import re

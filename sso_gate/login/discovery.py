@@ -23,8 +23,8 @@ class Realm:
 def find_realm(tx: Transaction, keyring: Keyring, *, slug: str = "", email: str = "") -> Realm:
     """Return the realm of an organization's short name or of an address in a verified domain.
 
-    With neither, an installation that serves one organization alone needs no question. What is unknown, disabled or ambiguous gives an
-    empty realm, always by the same road.
+    With neither, an installation that serves one organization alone needs no question. What is unknown, disabled or
+    ambiguous gives an empty realm, always by the same road.
     """
     organization = _organization(tx, slug, email)
     if organization is None or not organization.enabled:

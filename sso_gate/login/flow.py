@@ -1,7 +1,8 @@
-"""A login, told top to bottom: the browser leaves (`begin`), comes back with proof (`finish_saml`, `finish_oidc`), and is let in or not.
+"""A login, told top to bottom: the browser leaves (`begin`), comes back with proof (`finish_saml`, `finish_oidc`), and
+is let in or not.
 
-Protocols turn bytes into an `Identity`, admission turns an identity into a session or a refusal; this file leads from one to the other and
-keeps the order: proof first, then single use, then the seat.
+Protocols turn bytes into an `Identity`, admission turns an identity into a session or a refusal; this file leads from
+one to the other and keeps the order: proof first, then single use, then the seat.
 """
 
 import asyncio
@@ -50,7 +51,9 @@ class Browser:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Let in: the session, where to go, and the key that an application's host gave the browser, where it began there."""
+    """Let in: the session, where to go, and the key that an application's host gave the browser, where it
+    began there.
+    """
 
     admission: Admission
     return_to: ReturnTo
@@ -159,9 +162,7 @@ class LoginFlow:
         await self.pending.save(handle, pending)
         return departure.url
 
-    async def finish_saml(
-        self, connection: Connection, *, response: str, relay_state: str, browser: Browser
-    ) -> Finish:
+    async def finish_saml(self, connection: Connection, *, response: str, relay_state: str, browser: Browser) -> Finish:
         """Return how the login that this SAML response belongs to ended. Every refusal is on the audit record."""
         try:
             return await self._finish_saml(connection, response, relay_state, browser)
@@ -205,7 +206,12 @@ class LoginFlow:
                 await self._consume(connection, verified, None)
                 blank = PendingLogin(connection.id, "", {}, ReturnTo.home().url)
                 return await self._admit(
-                    connection, verified.identity, blank, browser, logout=_saml_logout(verified), names=_saml_names(verified)
+                    connection,
+                    verified.identity,
+                    blank,
+                    browser,
+                    logout=_saml_logout(verified),
+                    names=_saml_names(verified),
                 )
             case "restart" if pending is None or not pending.restarted:
                 url = await self.begin(connection, browser=browser, return_to=ReturnTo.home(), restarted=True)
@@ -232,9 +238,7 @@ class LoginFlow:
         except Refused as refusal:
             return await self.reject(connection, refusal, browser.client)
 
-    async def _finish_oidc(
-        self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser
-    ) -> Finish:
+    async def _finish_oidc(self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser) -> Finish:
         if not connection.enabled or connection.protocol != "oidc":
             raise Refused(Reason.CONNECTION_DISABLED)
         handle = next((value for name, value in params if name == "state"), "")
@@ -244,7 +248,12 @@ class LoginFlow:
         return await self._use_oidc(connection, params, handle, pending, browser)
 
     async def _try_oidc(
-        self, connection: Connection, params: Sequence[tuple[str, str]], handle: str, pending: PendingLogin, browser: Browser
+        self,
+        connection: Connection,
+        params: Sequence[tuple[str, str]],
+        handle: str,
+        pending: PendingLogin,
+        browser: Browser,
     ) -> Finish:
         try:
             return await self._use_oidc(connection, params, handle, pending, browser)
@@ -307,9 +316,7 @@ class LoginFlow:
         await Trials(self.runtime.redis).keep(connection.id, name, trial)
         return Tried(trial)
 
-    async def _refused(
-        self, connection: Connection, refusal: Refused, handle: str, browser: Browser
-    ) -> Finish:
+    async def _refused(self, connection: Connection, refusal: Refused, handle: str, browser: Browser) -> Finish:
         """Return the refusal as its visitor may see it: a test login's operator sees the checks."""
         pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
         if pending is not None and pending.trial:
@@ -346,7 +353,9 @@ def flow_of(request: HTTPConnection) -> LoginFlow:
 
 
 def mapped_role(connection: Connection, identity: Identity) -> Role | None:
-    """Return the highest role that the identity's groups bring by the connection's mapping; never the primary owner's."""
+    """Return the highest role that the identity's groups bring by the connection's mapping; never the
+    primary owner's.
+    """
     best: Role | None = None
     for group in identity.groups:
         name = connection.roles.get(group)
@@ -361,5 +370,3 @@ def _saml_names(verified: VerifiedResponse) -> list[str]:
 
 def _saml_logout(verified: VerifiedResponse) -> str:
     return json.dumps({"name_id": asdict(verified.name_id)}) if verified.name_id else ""
-
-

@@ -1,7 +1,8 @@
-"""Pending logins: what is remembered between sending a browser away and its return. On the server, single use, ten minutes.
+"""Pending logins: what is remembered between sending a browser away and its return. On the server, single use, ten
+minutes.
 
-The handle travels as RelayState or `state` and says nothing; the browser proves itself by its own key, a cookie that belongs to the browser
-and not to one login, so two tabs live side by side.
+The handle travels as RelayState or `state` and says nothing; the browser proves itself by its own key, a cookie that
+belongs to the browser and not to one login, so two tabs live side by side.
 """
 
 import hashlib
@@ -28,8 +29,9 @@ Consumed = Literal["ok", "replayed", "unknown"]
 class PendingLogin:
     """One browser on its way: `browser` is the hash of its key, `expectations` what the protocol will demand again.
 
-    `bind` is the hash of the key that an application's host gave the browser, where the login began there; `restarted` is set when an
-    unsolicited message started it, which happens once; `trial` names the test login that this is, if it is one.
+    `bind` is the hash of the key that an application's host gave the browser, where the login began there; `restarted`
+    is set when an unsolicited message started it, which happens once; `trial` names the test login that this is, if it
+    is one.
     """
 
     connection: str

@@ -1,4 +1,5 @@
-"""Logout that begins at the identity provider: SAML single logout through the browser, OpenID back-channel logout behind it.
+"""Logout that begins at the identity provider: SAML single logout through the browser, OpenID back-channel logout
+behind it.
 
 Only a signed message that was not used before ends anything, and only sessions of the connection that it came in by.
 """
@@ -91,9 +92,7 @@ async def _use_up(flow: LoginFlow, connection: Connection, proof: str, *, until:
         raise Refused(Reason.REPLAYED)
 
 
-async def _end(
-    flow: LoginFlow, connection: Connection, found: tuple[str, str] | None, *, session_index: str
-) -> None:
+async def _end(flow: LoginFlow, connection: Connection, found: tuple[str, str] | None, *, session_index: str) -> None:
     if found is None:
         return
     fields = {"connection": connection.id, **({"session_index": session_index} if session_index else {})}

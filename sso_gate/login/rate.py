@@ -1,4 +1,6 @@
-"""So many login messages from one client address in so much time (SSO_GATE_LOGIN_RATE), counted in Redis for all gates together."""
+"""So many login messages from one client address in so much time (SSO_GATE_LOGIN_RATE), counted in Redis for all gates
+together.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -31,7 +33,8 @@ class LoginRate:
         """Count one message of this address.
 
         Raises:
-            Refused: `rate_limited`; with a detail only for the first one over the limit, so that a flood is recorded once a window.
+            Refused: `rate_limited`; with a detail only for the first one over the limit, so that a flood is recorded
+            once a window.
         """
         key = f"sso:rate:{{{hashlib.sha256(address.encode()).hexdigest()[:32]}}}"
         counted = await self.redis.count(key, seconds=self.window_seconds)

@@ -1,4 +1,6 @@
-"""HTTP of signing in: /login, the assertion consumer and callback, our metadata, sign-out. No rules: those are in `flow.py`."""
+"""HTTP of signing in: /login, the assertion consumer and callback, our metadata, sign-out. No rules: those are in
+`flow.py`.
+"""
 
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode
@@ -62,9 +64,7 @@ async def login(request: Request) -> Response:
 
 async def _realm(flow: LoginFlow, asked: dict[str, str]) -> Realm:
     keyring = flow.runtime.keyring
-    return await flow.runtime.database.read(
-        lambda tx: find_realm(tx, keyring, slug=asked["org"], email=asked["email"])
-    )
+    return await flow.runtime.database.read(lambda tx: find_realm(tx, keyring, slug=asked["org"], email=asked["email"]))
 
 
 def _opens(session: Session, return_to: ReturnTo) -> bool:
@@ -175,7 +175,9 @@ async def _refuse_early(
     request: Request, flow: LoginFlow, connection: Connection, refusal: Refused, browser: Browser
 ) -> Response:
     if refusal.reason is Reason.RATE_LIMITED and not refusal.detail:
-        return _rejected(request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds)
+        return _rejected(
+            request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds
+        )
     rejected = await flow.reject(connection, refusal, browser.client)
     return _rejected(request, rejected, LoginRate.of(flow.runtime).window_seconds)
 
@@ -290,7 +292,9 @@ async def single_logout(request: Request) -> Response:
             message = _message_form(await request.body(), request.headers.get("content-type", ""))
         onward = await receive_saml(flow, connection, message, browser.client)
     except Refused as refusal:
-        return _rejected(request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds)
+        return _rejected(
+            request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds
+        )
     return RedirectResponse(onward or "/signed-out?provider=1", 303)
 
 
@@ -345,9 +349,7 @@ async def use_code(request: Request) -> Response:
     client = client_of(request)
     try:
         await LoginRate.of(flow.runtime, EMERGENCY_RATE).check(f"break-glass {client.address}")
-        admission = await admit_by_code(
-            flow.runtime, flow.door, email=form["email"], code=form["code"], client=client
-        )
+        admission = await admit_by_code(flow.runtime, flow.door, email=form["email"], code=form["code"], client=client)
     except Refused as refusal:
         limited = refusal.reason is Reason.RATE_LIMITED
         error = "rate_limited" if limited else "wrong"

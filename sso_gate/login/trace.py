@@ -3,7 +3,6 @@
 Each refusal reason belongs to one step; the steps before it passed, those after it were not reached.
 """
 
-from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,6 +112,6 @@ def steps_until(reason: Reason, note: str) -> tuple[Step, ...]:
     return (*lines, Step(LAST, "not done"))
 
 
-def covered() -> Set[Reason]:
+def covered() -> frozenset[Reason]:
     """Return the reasons that have a step."""
     return frozenset().union(*(reasons for _, reasons in STEPS))

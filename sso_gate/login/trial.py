@@ -1,6 +1,8 @@
-"""A test login: the whole road with a real identity provider, but no seat is taken, nothing is bound and no session made.
+"""A test login: the whole road with a real identity provider, but no seat is taken, nothing is bound and no session
+made.
 
-A trial is asked for on the command line or by an owner; its link is opened in a browser; what came of it is kept for ten minutes.
+A trial is asked for on the command line or by an owner; its link is opened in a browser; what came of it is kept for
+ten minutes.
 """
 
 import json
@@ -88,7 +90,9 @@ def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[Step,
                 return steps_passed("would take the seat that is kept for them")
             if pool.available:
                 return steps_passed(f"would take a seat: yes, {pool.available} left")
-            return steps_until(Reason.SEAT_UNAVAILABLE, f"would take a seat: no, {pool.used} of {pool.purchased} in use")
+            return steps_until(
+                Reason.SEAT_UNAVAILABLE, f"would take a seat: no, {pool.used} of {pool.purchased} in use"
+            )
 
 
 def _key(connection: str, name: str) -> str:

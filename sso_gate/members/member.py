@@ -11,7 +11,8 @@ class MemberState(StrEnum):
     """Whether a member has a seat, and if not, why not.
 
     HELD: holds a seat. RELEASED: holds none, the next login is a first admission (also a listed person who has not come
-    yet). BLOCKED: deactivated by SCIM or an administrator, no login lets them in. WAITING: was refused for want of a seat.
+    yet). BLOCKED: deactivated by SCIM or an administrator, no login lets them in. WAITING: was refused for want of a
+    seat.
     """
 
     HELD = "held"
@@ -24,8 +25,8 @@ class MemberState(StrEnum):
 class Member:
     """One person of one organization.
 
-    `generation` is the seat pool's version at the grant of the seat, 0 before any; `listed_role` was given by name, `role` is
-    the one in force; `last_login` is exact to the hour.
+    `generation` is the seat pool's version at the grant of the seat, 0 before any; `listed_role` was given by name,
+    `role` is the one in force; `last_login` is exact to the hour.
     """
 
     id: str

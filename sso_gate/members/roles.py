@@ -9,7 +9,6 @@
 | Developer           | –    | –      | manage               | –                | –         |
 """
 
-from collections.abc import Set
 from enum import StrEnum
 
 
@@ -64,7 +63,7 @@ _VIEWED_BY = {
 }
 
 
-def permission(role: Role, grants: Set[Grant], area: Area) -> Permission:
+def permission(role: Role, grants: frozenset[Grant], area: Area) -> Permission:
     """Return how far a member with this role and these grants may go in the area; anything not named is NONE."""
     if role in _MANAGED_BY.get(area, frozenset()):
         return Permission.MANAGE

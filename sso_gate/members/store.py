@@ -1,4 +1,6 @@
-"""Rows of members and of the identities that are bound to them. Seats are not changed here: see `sso_gate.seats.ledger`."""
+"""Rows of members and of the identities that are bound to them. Seats are not changed here: see
+`sso_gate.seats.ledger`.
+"""
 
 import json
 from collections.abc import Collection, Sequence
@@ -150,9 +152,7 @@ def set_state(tx: Connection, member_id: str, state: MemberState) -> None:
     tx.execute(update(member).where(without_seat).values(state=state))
 
 
-def relist(
-    tx: Connection, member_id: str, *, name: str, role: Role, grants: frozenset[Grant], bound_to: str
-) -> None:
+def relist(tx: Connection, member_id: str, *, name: str, role: Role, grants: frozenset[Grant], bound_to: str) -> None:
     """Write what the organization file says of a member who is there already."""
     values = {"name": name, "listed_role": role, "role": role, "grants": _grants_json(grants), "bound_to": bound_to}
     tx.execute(update(member).where(_COLUMNS.id == member_id).values(values))

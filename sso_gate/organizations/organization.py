@@ -9,8 +9,8 @@ from typing import Literal
 class Organization:
     """A customer: owns connections, members and a contract.
 
-    `admits_until` is the instant from which new people are refused, `access_until` the one from which holders are; both are
-    None while the contract runs and renews itself. `purchase_roles` may buy seats.
+    `admits_until` is the instant from which new people are refused, `access_until` the one from which holders are; both
+    are None while the contract runs and renews itself. `purchase_roles` may buy seats.
     """
 
     id: str

@@ -18,7 +18,9 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The gate's own addresses for one connection, fixed by the public URL alone (interface: SP metadata, redirect URI)."""
+    """The gate's own addresses for one connection, fixed by the public URL alone (interface: SP metadata, redirect
+    URI).
+    """
 
     origin: str
     connection: str

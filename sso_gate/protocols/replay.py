@@ -1,4 +1,6 @@
-"""Messages that may be used once: whoever comes first with a proof uses it up, on any gate, until it would have expired anyway."""
+"""Messages that may be used once: whoever comes first with a proof uses it up, on any gate, until it would have expired
+anyway.
+"""
 
 import math
 from dataclasses import dataclass

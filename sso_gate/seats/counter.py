@@ -1,6 +1,7 @@
 """The Redis-backed counter: asked before every first admission, and never believed against SQL.
 
-Its answer chooses which SQL statement is tried first. What it has forgotten, or got wrong, can cost a statement, not a seat.
+Its answer chooses which SQL statement is tried first. What it has forgotten, or got wrong, can cost a statement, not a
+seat.
 """
 
 from dataclasses import dataclass

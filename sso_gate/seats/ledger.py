@@ -1,7 +1,7 @@
 """The ledger of seats in SQL: the pool row, who holds a seat, and which seats are kept for whom.
 
-Every change locks the pool row first and reads members afterwards (a form that reads first refused a holder in his second tab
-when one seat was left), and raises the version by one.
+Every change locks the pool row first and reads members afterwards (a form that reads first refused a holder in his
+second tab when one seat was left), and raises the version by one.
 """
 
 from collections.abc import Collection, Sequence
@@ -98,7 +98,9 @@ def begin_generation(tx: Connection, organization: str, *, now: datetime) -> Poo
 
 
 def set_purchased(tx: Connection, organization: str, seats: int, *, now: datetime) -> Pool:
-    """Record the allocation that the contract says, never below the seats in use (a CHECK holds that), and return the pool."""
+    """Record the allocation that the contract says, never below the seats in use (a CHECK holds that), and return the
+    pool.
+    """
     lock(tx, organization, now=now)
     tx.execute(update(seat_pool).where(seat_pool.c.organization == organization).values(purchased=seats))
     _next_version(tx, organization)

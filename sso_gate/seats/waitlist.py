@@ -68,7 +68,8 @@ def decline(tx: Connection, member_id: str, answer: str, *, now: datetime) -> bo
 def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -> Pool:
     """Keep the free seats for whoever waits, in order, and return the pool; the lock is taken already.
 
-    Holds that have run out go to the next. Nobody whom the owners declined is offered one. The waiting are told by the outbox.
+    Holds that have run out go to the next. Nobody whom the owners declined is offered one. The waiting are told by the
+    outbox.
     """
     now = clock.now()
     ledger.drop_holds(tx, organization, ended_by=now)

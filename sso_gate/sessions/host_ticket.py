@@ -1,4 +1,6 @@
-"""Single-use tickets that carry a sign-in from the gate's host to an application's host: 60 seconds, one host, one browser."""
+"""Single-use tickets that carry a sign-in from the gate's host to an application's host: 60 seconds, one host, one
+browser.
+"""
 
 import hashlib
 import hmac
@@ -13,7 +15,9 @@ TICKET_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class HostTicket:
-    """Which session may continue where: `browser` is the hash of the key that the application's host gave this browser."""
+    """Which session may continue where: `browser` is the hash of the key that the application's host gave
+    this browser.
+    """
 
     organization: str
     session: str

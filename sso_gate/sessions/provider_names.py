@@ -1,4 +1,6 @@
-"""How an identity provider will name a session when it ends one: kept beside the sessions, for as long as one can live."""
+"""How an identity provider will name a session when it ends one: kept beside the sessions, for as long as
+one can live.
+"""
 
 import hashlib
 import json

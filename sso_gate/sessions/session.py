@@ -12,7 +12,8 @@ from sso_gate.clock import from_micros, to_micros
 _RANDOM_BYTES = 32
 MAX_TOKEN_LENGTH = 160
 
-# A session with a seat opens applications; one for settings belongs to an owner without a seat, or to a break-glass code.
+# A session with a seat opens applications; one for settings belongs to an owner without a seat, or to a break-glass
+# code.
 Kind = Literal["seat", "settings"]
 
 
@@ -33,7 +34,9 @@ class SessionToken:
         """Return the token that a cookie's value holds, or None where it has not the form of one."""
         organization, dot, secret = text.partition(".")
         wrong = not (dot and organization and secret) or len(text) > MAX_TOKEN_LENGTH or not text.isascii()
-        return None if wrong or not organization.replace("_", "").replace("-", "").isalnum() else cls(organization, secret)
+        return (
+            None if wrong or not organization.replace("_", "").replace("-", "").isalnum() else cls(organization, secret)
+        )
 
     @property
     def text(self) -> str:
@@ -50,9 +53,10 @@ class SessionToken:
 class Session:
     """An admitted person in one browser, on one host (`host` is empty for the gate's own).
 
-    `slug` is the organization's short name, for applications. `generation` is that of the seat at admission; `checked_at` is when SQL last confirmed it; `ends_at` is its latest end.
-    `family` is the digest of the gate's own session from which sessions on application hosts stem: they end together. `logout` is
-    what the protocol needs to end it at the identity provider.
+    `slug` is the organization's short name, for applications. `generation` is that of the seat at admission;
+    `checked_at` is when SQL last confirmed it; `ends_at` is its latest end. `family` is the digest of the gate's own
+    session from which sessions on application hosts stem: they end together. `logout` is what the protocol needs to end
+    it at the identity provider.
     """
 
     organization: str

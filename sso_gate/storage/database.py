@@ -1,8 +1,8 @@
 """The SQL database: runs a plain function in one transaction, off the event loop.
 
-SQLite and PostgreSQL take the same statements. On SQLite one thread writes (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`: a
-commit that was answered survives a power cut) while others read; on PostgreSQL transactions are READ COMMITTED, so that a waiter for a row
-lock sees the row as it is then.
+SQLite and PostgreSQL take the same statements. On SQLite one thread writes (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`:
+a commit that was answered survives a power cut) while others read; on PostgreSQL transactions are READ COMMITTED, so
+that a waiter for a row lock sees the row as it is then.
 """
 
 import asyncio
@@ -87,7 +87,12 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MILLISECONDS}"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_MILLISECONDS}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -1,5 +1,8 @@
-"""Keys that all gates of one installation share: kept in SQL, sealed under SSO_GATE_SECRET_KEYS, made once by whoever comes first."""
+"""Keys that all gates of one installation share: kept in SQL, sealed under SSO_GATE_SECRET_KEYS, made once by whoever
+comes first.
+"""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,10 +31,8 @@ async def shared_keys(
     if found:
         return found
     made = make()
-    try:
+    with contextlib.suppress(IntegrityError):  # another gate was quicker: theirs counts
         await database.write(lambda tx: add(tx, keyring, clock, purpose, made, number=1))
-    except IntegrityError:
-        pass  # another gate was quicker: theirs counts
     return await database.read(lambda tx: _load(tx, keyring, purpose))
 
 

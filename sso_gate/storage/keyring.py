@@ -1,4 +1,6 @@
-"""Seals what must not lie in SQL or Redis in the clear, under SSO_GATE_SECRET_KEYS: the newest seals, all of them open."""
+"""Seals what must not lie in SQL or Redis in the clear, under SSO_GATE_SECRET_KEYS: the newest seals, all of
+them open.
+"""
 
 import base64
 import hashlib

@@ -9,7 +9,9 @@ from sso_gate.storage.runtime import Runtime
 
 
 def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtime:
-    """Return a runtime for settings in which database, Redis and secret keys are all named; connections open at first use."""
+    """Return a runtime for settings in which database, Redis and secret keys are all named; connections open at first
+    use.
+    """
     return Runtime(
         settings=settings,
         clock=clock or SystemClock(),

@@ -48,11 +48,11 @@ def add(
 def due(tx: Connection, *, now: datetime, limit: int = 100) -> list[Promise]:
     """Return the oldest promises that are due."""
     table = outbox.c
-    query = select(outbox).where(table.done_at.is_(None), table.due_at <= to_micros(now)).order_by(table.id).limit(limit)
+    query = (
+        select(outbox).where(table.done_at.is_(None), table.due_at <= to_micros(now)).order_by(table.id).limit(limit)
+    )
     return [
-        Promise(
-            row.id, row.organization, row.kind, row.subject, row.generation, json.loads(row.payload), row.attempts
-        )
+        Promise(row.id, row.organization, row.kind, row.subject, row.generation, json.loads(row.payload), row.attempts)
         for row in tx.execute(query)
     ]
 

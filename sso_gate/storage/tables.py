@@ -1,7 +1,7 @@
 """Every table of the gate. SQL is the record: what stands here is true, what Redis says is a hint.
 
-Columns ending `_at` are whole microseconds since 1970 UTC, JSON and dates are text: the same on SQLite and PostgreSQL. The
-tables of money belong to `billing_core` and are made by the same migrations.
+Columns ending `_at` are whole microseconds since 1970 UTC, JSON and dates are text: the same on SQLite and PostgreSQL.
+The tables of money belong to `billing_core` and are made by the same migrations.
 """
 
 from sqlalchemy import (

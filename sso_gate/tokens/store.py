@@ -16,7 +16,14 @@ _USE_NOTED_EVERY = timedelta(minutes=5)
 
 
 def add(
-    tx: Connection, organization: str, *, name: str, scopes: frozenset[Scope], secret: str, expires: datetime | None, clock: Clock
+    tx: Connection,
+    organization: str,
+    *,
+    name: str,
+    scopes: frozenset[Scope],
+    secret: str,
+    expires: datetime | None,
+    clock: Clock,
 ) -> Token:
     """Insert a token and return it."""
     token_id, now = new_id("tok", clock), clock.now()

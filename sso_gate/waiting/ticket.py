@@ -1,4 +1,6 @@
-"""The ticket of a waiting page: 128 random bits in its address, worth something only together with the browser's cookie."""
+"""The ticket of a waiting page: 128 random bits in its address, worth something only together with the browser's
+cookie.
+"""
 
 import hashlib
 import hmac
@@ -15,7 +17,9 @@ MAX_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a refused person's page is about. `browser` is the hash of the browser's key; empty until the first look claims it."""
+    """What a refused person's page is about. `browser` is the hash of the browser's key; empty until the first look
+    claims it.
+    """
 
     organization: str
     member: str

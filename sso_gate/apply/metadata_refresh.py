@@ -1,7 +1,8 @@
 """Keeps what is pinned of SAML providers in step with the metadata that they publish: the last good one stays.
 
-What a thief of the metadata's host could change (entity id, hosts, a new key) is never taken over by itself, unless the metadata is signed by a
-key that was pinned before: it is held, and an operator approves it with `sso-gate connections import-metadata`.
+What a thief of the metadata's host could change (entity id, hosts, a new key) is never taken over by itself, unless the
+metadata is signed by a key that was pinned before: it is held, and an operator approves it with `sso-gate connections
+import-metadata`.
 """
 
 import logging

@@ -1,0 +1,338 @@
+"""The settings through the whole application, on a real database and a real Valkey: an owner buys, an employee sees nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from sso_gate.app import create_app
+from sso_gate.apply.apply import apply
+from sso_gate.apply.file import read_file
+from sso_gate.members import store as members
+from sso_gate.organizations import store as organizations
+from sso_gate.seats import ledger, waitlist
+from sso_gate.sessions.session import Session, SessionToken
+from sso_gate.sessions.store import SessionStore
+from sso_gate.settings import Settings
+from sso_gate.storage.migrate import migrate
+from sso_gate.storage.open import open_runtime
+from sso_gate.storage.runtime import Runtime
+from tests.support.valkey import ThrowAwayValkey
+
+FILE = """
+[organization]
+slug = "acme"
+name = "Acme Ltda."
+domains = ["acme.example"]
+locale = "pt-BR"
+
+[contract]
+kind = "annual_invoiced"
+currency = "USD"
+unit_price = "20.00"
+price_per = "seat_month"
+anchor_date = 2026-01-01
+timezone = "America/Sao_Paulo"
+seats = 3
+auto_renew = true
+purchase_roles = ["owner", "primary_owner"]
+
+[seller]
+name = "Example GmbH"
+timezone = "Europe/Berlin"
+
+[[members]]
+email = "ana@acme.example"
+name = "Ana Souza"
+role = "primary_owner"
+
+[[members]]
+email = "olga@acme.example"
+name = "Olga"
+role = "owner"
+
+[[members]]
+email = "leo@acme.example"
+name = "Leo"
+role = "user"
+
+[[members]]
+email = "finance@acme.example"
+role = "user"
+grants = ["billing_viewer"]
+
+[[connections]]
+id = "acme-oidc"
+protocol = "oidc"
+issuer = "https://login.acme.example"
+client_id = "sso-gate"
+client_secret = "not-a-real-secret"
+"""
+
+
+class Standing:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.instant = datetime(2026, 3, 1, 15, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+class Gate:
+    """One gate with one organization, and browsers that are signed in to it."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.clock = settings, Standing()
+        self.file = folder / "acme.toml"
+        self.file.write_text(FILE)
+        self.app = create_app(settings, self.clock)
+        self.cookies = asyncio.run(self._prepare())
+
+    async def _prepare(self) -> dict[str, str]:
+        runtime = open_runtime(self.settings, self.clock)
+        await migrate(runtime.database)
+        wanted, text = read_file(self.file)
+        await apply(runtime, wanted, folder=self.file.parent, text=text, name="acme.toml")
+        cookies = {
+            name: await self._sign_in(runtime, f"{name}@acme.example") for name in ("ana", "olga", "leo", "finance")
+        }
+        await runtime.close()
+        return cookies
+
+    async def _sign_in(self, runtime: Runtime, email: str) -> str:
+        now = self.clock.now()
+        organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, "acme"))
+        assert organization is not None
+        found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
+        assert found is not None
+        if email in {"leo@acme.example", "finance@acme.example"}:
+            await runtime.database.write(lambda tx: ledger.grant(tx, organization.id, [found.id], now=now))
+            found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
+            assert found is not None
+        token = SessionToken.new(organization.id)
+        session = Session(
+            organization=organization.id,
+            member=found.id,
+            kind="settings" if email.startswith("olga") else "seat",
+            connection="acme-oidc",
+            subject=email,
+            session_index="",
+            generation=found.generation,
+            email=email,
+            name=found.name,
+            role=found.role,
+            groups=(),
+            created_at=now,
+            checked_at=now,
+            ends_at=now + timedelta(days=1),
+            family="fam",
+        )
+        sessions = SessionStore.of(runtime)
+        await sessions.write_pending(token)
+        assert await sessions.activate(token, session)
+        return token.text
+
+    def waits(self, email: str) -> None:
+        """Let somebody be refused for want of a seat."""
+
+        async def work() -> None:
+            runtime = open_runtime(self.settings, self.clock)
+            organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, "acme"))
+            assert organization is not None
+            found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
+            assert found is not None
+            now = self.clock.now()
+            await runtime.database.write(lambda tx: waitlist.note_refusal(tx, organization.id, found.id, now=now))
+            await runtime.close()
+
+        asyncio.run(work())
+
+    def browser(self, name: str = "") -> TestClient:
+        cookies = {"__Host-sso_gate": self.cookies[name]} if name else {}
+        headers = {"accept-language": "en-US"}
+        return TestClient(
+            self.app, base_url="https://gate.example", cookies=cookies, headers=headers, follow_redirects=False
+        )
+
+
+@pytest.fixture
+def gate(valkey: ThrowAwayValkey, sqlite_url: str, tmp_path: Path) -> Gate:
+    settings = Settings(
+        public_url="https://gate.example", database_url=sqlite_url, redis_url=valkey.url, secret_keys=("k" * 43,)
+    )
+    return Gate(settings, tmp_path)
+
+
+@pytest.fixture
+def ana(gate: Gate) -> Iterator[TestClient]:
+    with gate.browser("ana") as browser:
+        yield browser
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(f'name="{name}" value="([^"]*)"', page)
+    assert found, name
+    return found[1]
+
+
+def plain(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page.replace("\N{NO-BREAK SPACE}", " ")))
+
+
+def reviewed(browser: TestClient, add: int) -> dict[str, str]:
+    page = browser.get(f"/settings/billing/seats/review?add={add}").text
+    return {name: hidden(page, name) for name in ("quote_id", "digest", "idempotency_key")} | {"po_number": "PO-7"}
+
+
+def test_an_owner_reviews_the_exact_price_and_buys_exactly_that(ana):
+    page = plain(ana.get("/settings/billing/seats/review?add=5").text)
+    assert "5 seats × $20.00 per month × 10 months left USD 1,000.00" in page
+    form = reviewed(ana, 5)
+    answer = ana.post("/settings/billing/seats/review", data=form)
+    assert answer.status_code == 303
+    done = plain(ana.get(answer.headers["location"]).text)
+    assert "5 seats added" in done
+    assert "You now have 8 seats." in done
+    number = re.search(r"Invoice (INV-2026-\d{6}) was issued", done)
+    assert number
+    invoice = ana.get(f"/settings/billing/invoices/{number[1]}")
+    assert invoice.text.count("<h1") == 1
+    assert "1,000.00" in invoice.text
+    pdf = ana.get(f"/settings/billing/invoices/{number[1]}.pdf")
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.content.startswith(b"%PDF-")
+    assert number[1] in ana.get("/settings/billing/invoices").text
+
+
+def test_pressing_update_twice_orders_once(ana):
+    form = reviewed(ana, 5)
+    first, second = (ana.post("/settings/billing/seats/review", data=form) for _ in range(2))
+    assert first.headers["location"] == second.headers["location"]
+    assert "Purchased 8" in plain(ana.get("/settings/billing").text)
+
+
+def test_of_two_owners_at_once_the_second_gets_a_fresh_price_and_is_told_who_was_first(gate, ana):
+    mine = reviewed(ana, 5)
+    with gate.browser("olga") as olga:
+        theirs = reviewed(olga, 2)
+        assert olga.post("/settings/billing/seats/review", data=theirs).status_code == 303
+    answer = ana.post("/settings/billing/seats/review", data=mine)
+    page = plain(answer.text)
+    assert answer.status_code == 409
+    assert "The price or the number of seats changed while you were reviewing. Nothing was charged." in page
+    assert "olga@acme.example added 2 seats at" in page
+    assert hidden(answer.text, "quote_id") != mine["quote_id"]
+    assert "Purchased 5" in plain(ana.get("/settings/billing").text)
+
+
+def test_a_price_that_was_held_too_long_is_not_charged(gate, ana):
+    form = reviewed(ana, 5)
+    gate.clock.instant += timedelta(minutes=31)
+    answer = ana.post("/settings/billing/seats/review", data=form)
+    assert answer.status_code == 409
+    assert "Nothing was charged" in answer.text
+
+
+@pytest.mark.parametrize("add", ["0", "-1", "1.5", "10001", "five", "", "٣"])
+def test_what_is_no_number_of_seats_is_said_at_the_field(ana, add):
+    answer = ana.get(f"/settings/billing/seats/review?add={add}")
+    assert answer.status_code == 422
+    assert 'aria-invalid="true" aria-describedby="add-error"' in answer.text
+    assert "Enter a whole number from 1 to 10,000" in answer.text
+
+
+def test_a_form_with_another_quote_buys_nothing(ana):
+    form = reviewed(ana, 5) | {"quote_id": "quo_00000000-0000-7000-8000-000000000000"}
+    assert ana.post("/settings/billing/seats/review", data=form).status_code in {404, 422}
+    assert "Purchased 3" in plain(ana.get("/settings/billing").text)
+
+
+def test_the_edit_page_is_filled_in_with_the_people_who_wait_and_the_price_buys_nothing(gate, ana):
+    gate.waits("olga@acme.example")
+    page = ana.get("/settings/billing/seats/edit").text
+    assert "1 person is waiting. We filled in 1." in plain(page)
+    assert hidden(page.replace('id="add" ', ""), "add") if 'name="add" value=' in page else 'value="1"' in page
+    assert "USD 200.00" in ana.get("/settings/billing/seats/price?add=1").json()["text"].replace("\xa0", " ")
+    assert "Purchased 3" in plain(ana.get("/settings/billing").text)
+
+
+def test_a_viewer_sees_the_numbers_and_no_way_to_change_them(gate):
+    with gate.browser("finance") as finance:
+        page = finance.get("/settings/billing")
+        assert page.status_code == 200
+        assert "/settings/billing/seats/edit" not in page.text
+        assert finance.get("/settings/billing/seats/edit").status_code == 404
+        assert finance.post("/settings/billing/seats/review", data={}).status_code == 404
+
+
+def test_an_employee_gets_the_bytes_of_a_path_that_does_not_exist(gate):
+    with gate.browser("leo") as leo:
+        unknown = leo.get("/no/such/path")
+        for path in ("/settings/billing", "/settings/billing/invoices/INV-2026-000001.pdf", "/settings", "/settings/x"):
+            answer = leo.get(path)
+            assert (answer.status_code, answer.content) == (404, unknown.content)
+        assert "/settings" not in leo.get("/").text
+
+
+def test_signed_out_the_settings_lead_to_the_login_and_back(gate):
+    with gate.browser() as nobody:
+        answer = nobody.get("/settings/billing/seats/edit?add=3")
+        assert answer.status_code == 302
+        assert answer.headers["location"] == "/login?return_to=%2Fsettings%2Fbilling%2Fseats%2Fedit%3Fadd%3D3"
+
+
+def test_releasing_a_seat_says_what_it_does_and_logs_the_person_out(gate, ana):
+    gate.waits("olga@acme.example")
+    with gate.browser("leo") as leo:
+        assert leo.get("/").status_code == 200
+        listed = ana.get("/settings/members").text
+        link = re.search(r'href="(/settings/members/[^"]+/release)" aria-label="Release seat: leo@', listed)
+        assert link
+        assert "Releasing this seat lets olga@acme.example in" in plain(ana.get(link[1]).text)
+        assert ana.post(link[1]).status_code in {303, 422}
+        answer = ana.post(link[1], headers={"content-type": "application/x-www-form-urlencoded"})
+        assert answer.status_code == 303
+        assert leo.get("/").status_code == 302
+    requests = plain(ana.get("/settings/members/requests").text)
+    assert "olga@acme.example" in requests
+    assert "Seat held" in requests
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/settings/members",
+        "/settings/members/requests",
+        "/settings/access",
+        "/settings/access/acme-oidc",
+        "/settings/audit",
+        "/settings/developer",
+    ],
+)
+def test_every_area_opens_for_an_owner_in_their_language(ana, path):
+    assert ana.get(path).status_code == 200
+    assert 'lang="es"' in ana.get(f"{path}?lang=es").text
+
+
+def test_the_settings_lead_to_the_first_area_that_opens(gate, ana):
+    assert ana.get("/settings").headers["location"] == "/settings/members"
+    with gate.browser("finance") as finance:
+        assert finance.get("/settings").headers["location"] == "/settings/billing"
+
+
+def test_another_organizations_things_are_not_there(ana):
+    for path in (
+        "/settings/access/other",
+        "/settings/members/mem_x/release",
+        "/settings/billing/seats/done/ord_x",
+        "/settings/billing/invoices/INV-1",
+    ):
+        assert ana.get(path).status_code == 404
