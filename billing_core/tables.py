@@ -88,6 +88,8 @@ seat_entries = Table(
     _invoice(nullable=True),
 )
 
+Index("ix_billing_seat_entries_invoice_id", seat_entries.c.invoice_id)
+
 quotes = Table(
     "billing_quotes",
     metadata,
@@ -117,6 +119,8 @@ orders = Table(
     Unique("quote_id"),
     Unique("contract_id", "idempotency_key"),
 )
+
+Index("ix_billing_orders_invoice_id", orders.c.invoice_id)
 
 # One row a seller and kind, locked while a document is issued: no gap, no duplicate.
 series = Table(

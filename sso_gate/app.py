@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sso_gate.admission.admit import Door
 from sso_gate.admission.recheck import Recheck, SignedIn
@@ -34,7 +35,7 @@ from sso_gate.web.headers import SecurityHeaders
 from sso_gate.web.language import Languages
 from sso_gate.web.limits import BodyLimits
 from sso_gate.web.logs import AccessLog
-from sso_gate.web.problems import ProblemBoundary, http_exception_handlers
+from sso_gate.web.problems import ProblemBoundary
 from sso_gate.web.proxies import Proxies
 from sso_gate.web.static import static_routes
 
@@ -74,12 +75,21 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         *health_routes(),
         *static_routes(),
     ]
-    router = Starlette(routes=routes, lifespan=lifespan, exception_handlers=http_exception_handlers())
-    router.router.redirect_slashes = False
-    return _within(router, runtime)
+    return _within(_Raising(Router(routes, redirect_slashes=False, lifespan=lifespan)), runtime)
 
 
-def _within(router: Starlette, runtime: Runtime) -> ASGIApp:
+class _Raising:
+    """The router alone, without the framework's own error pages: what is raised goes out to `ProblemBoundary`, the one place that answers."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # with it the router raises 404 and 405 instead of answering them itself
+        await self.router(scope, receive, send)
+
+
+def _within(router: ASGIApp, runtime: Runtime) -> ASGIApp:
     """Put the router behind its doors. The innermost comes first; `sso_gate.web` says the order."""
     settings = runtime.settings
 

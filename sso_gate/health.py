@@ -2,10 +2,12 @@
 listener alone.
 """
 
+import os
 from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -66,7 +68,16 @@ async def metrics(request: Request) -> Response:
     seats = await runtime.database.read(lambda tx: _seat_numbers(tx, now))
     registry = CollectorRegistry()
     registry.register(_Gauges(seats))
-    return PlainTextResponse(generate_latest(REGISTRY) + generate_latest(registry), media_type=_TEXT)
+    return PlainTextResponse(generate_latest(_counted()) + generate_latest(registry), media_type=_TEXT)
+
+
+def _counted() -> CollectorRegistry:
+    """Return what this process counted, or all public processes together where there are several."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
 
 
 class _Gauges:

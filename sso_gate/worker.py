@@ -6,16 +6,20 @@ nothing.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from sso_gate.admission.reconcile import reconcile
 from sso_gate.admission.revoke import PURGE, Revoker
 from sso_gate.apply.metadata_refresh import refresh_metadata
+from sso_gate.audit import store as audit
+from sso_gate.audit.flood import Floods
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
 from sso_gate.organizations import store as organizations
@@ -30,6 +34,7 @@ HOLDS_EVERY = timedelta(seconds=15)
 RENEWAL_EVERY = timedelta(minutes=5)
 RECONCILE_EVERY = timedelta(hours=1)
 METADATA_EVERY = timedelta(hours=1)
+FLOODS_EVERY = timedelta(seconds=15)
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +46,7 @@ async def work(runtime: Runtime) -> None:
         (renew_due, RENEWAL_EVERY),
         (reconcile, RECONCILE_EVERY),
         (refresh_metadata, METADATA_EVERY),
+        (record_floods, FLOODS_EVERY),
     ]
     await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
 
@@ -76,6 +82,16 @@ async def _keep(runtime: Runtime, promise: Promise) -> None:
     if promise.kind == PURGE:
         await Revoker.of(runtime).purge(promise.organization, promise.subject, below=promise.generation)
     # Every other kind tells people something: without a mail server or a webhook there is nobody to tell.
+
+
+async def record_floods(runtime: Runtime) -> None:
+    """Put every counted flood whose minute is over on the audit record, once."""
+    floods, now = Floods(runtime.redis), runtime.clock.now()
+    for organization in await runtime.database.read(organizations.every):
+        for field, event in await floods.over(organization.id, now=now):
+            with contextlib.suppress(IntegrityError):  # another process was quicker: it is on record
+                await runtime.database.write(partial(audit.record, events=[event]))
+            await floods.forget(organization.id, field)
 
 
 async def pass_on_holds(runtime: Runtime) -> None:

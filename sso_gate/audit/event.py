@@ -86,7 +86,9 @@ class SeatCount:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, once. `reason` is set exactly where the outcome is `denied`; `login_id` names a proof used up."""
+    """What happened, once. `reason` is set exactly where the outcome is `denied`; `login_id` names a proof used up;
+    `repeat_count` equal refusals since `repeat_first` are told by this one event.
+    """
 
     id: str
     organization: str
@@ -103,6 +105,8 @@ class Event:
     changes: dict[str, Any] = field(default_factory=dict)
     login_id: str | None = None
     attempt: str = ""
+    repeat_count: int = 1
+    repeat_first: datetime | None = None
 
     @property
     def outcome(self) -> Literal["success", "denied"]:
@@ -136,5 +140,6 @@ def event_json(event: Event) -> str:
         "request": {"id": event.client.request_id},
         "seat": {"limit": event.seat.limit, "used": event.seat.used} if event.seat else None,
         "changes": event.changes,
+        "repeat": {"count": event.repeat_count, "first": iso(event.repeat_first or event.at)},
     }
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))

@@ -7,6 +7,7 @@ import click
 
 from sso_gate.billing import documents
 from sso_gate.billing.renewal import RenewedContract, renew, renew_due
+from sso_gate.cli.seats import billing_refusals
 from sso_gate.cli.session import (
     NOT_FOUND,
     Caller,
@@ -152,7 +153,8 @@ def renew_command(*, slug: str, as_of: str | None, yes: bool, dry_run: bool, as_
     if dry_run:
         say("nothing was renewed")
         return
-    found = [one for one in run(work) if one.renewed]
+    with billing_refusals():
+        found = [one for one in run(work) if one.renewed]
     lines = [
         {
             "org": one.organization.slug,

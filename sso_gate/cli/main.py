@@ -1,40 +1,52 @@
-"""`sso-gate`: the commands, and those that concern the installation as a whole."""
+"""`sso-gate`: the commands, each loaded when it is asked for, because what all of them need together takes seconds to load."""
+
+from importlib import import_module
 
 import click
 
-from sso_gate.cli.apply import apply_command
-from sso_gate.cli.audit import audit_group
-from sso_gate.cli.breakglass import breakglass_group
-from sso_gate.cli.connections import connections_group
-from sso_gate.cli.invoices import invoices_group, renew_command
-from sso_gate.cli.members import members_group, waiting_group
-from sso_gate.cli.seats import reconcile_command, seats_group
-from sso_gate.cli.serve import check_command, demo_command, migrate_command, serve_command, worker_command
-from sso_gate.cli.tokens import token_group
+# Name of a command: where it is, and the sentence for the list of commands (tests hold it to the command's own).
+COMMANDS = {
+    "apply": ("apply:apply_command", "Make an organization what FILE.toml says."),
+    "audit": ("audit:audit_group", "The audit log: every login, admitted or refused, with its reason."),
+    "breakglass": ("breakglass:breakglass_group", "Emergency codes for owners, for when single sign-on is down."),
+    "check": ("serve:check_command", "Say whether the settings are valid and the servers that they name answer."),
+    "connections": ("connections:connections_group", "Connections to identity providers."),
+    "demo": ("serve:demo_command", "Start everything on this machine, with a provider and an application to try it with."),
+    "invoices": ("invoices:invoices_group", "Invoices and credit notes."),
+    "members": ("members:members_group", "Members: who they are, and whose seat goes where."),
+    "migrate": ("serve:migrate_command", "Bring the database to the version of this release."),
+    "reconcile": ("seats:reconcile_command", "Prove that the books of seats agree."),
+    "renew": ("invoices:renew_command", "Invoice the next term of every contract whose term is over."),
+    "seats": ("seats:seats_group", "Seats: how many there are, what more would cost, and buying them."),
+    "serve": ("serve:serve_command", "Serve the gate, and do the worker's duties."),
+    "token": ("tokens:token_group", "API and SCIM tokens."),
+    "waiting": ("members:waiting_group", "People who were refused for want of a seat."),
+    "worker": ("serve:worker_command", "Do the worker's duties alone."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """A group whose members are loaded by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every name."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"sso_gate.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="sso-gate")
 def main() -> None:
     """The SSO login gate for applications whose seats cost money."""
-
-
-for command in (
-    demo_command,
-    serve_command,
-    worker_command,
-    migrate_command,
-    check_command,
-    apply_command,
-    seats_group,
-    members_group,
-    waiting_group,
-    invoices_group,
-    renew_command,
-    audit_group,
-    reconcile_command,
-    token_group,
-    breakglass_group,
-    connections_group,
-):
-    main.add_command(command)

@@ -1,6 +1,8 @@
 """`sso-gate seats` and `sso-gate reconcile`."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -12,6 +14,7 @@ from sso_gate.cli.session import (
     CONFLICT,
     ERROR,
     NOT_FOUND,
+    USAGE,
     Caller,
     dry_run_option,
     json_option,
@@ -28,6 +31,15 @@ from sso_gate.clock import iso
 from sso_gate.storage.runtime import Runtime
 
 OPERATOR = Actor("admin", "operator", "operator")
+
+
+@contextmanager
+def billing_refusals() -> Iterator[None]:
+    """End the command where the contract's rules refuse: 2 for a number that is none, otherwise 5."""
+    try:
+        yield
+    except purchase.BillingError as error:
+        stop(USAGE if error.code == "QUANTITY_INVALID" else CONFLICT, f"{error.code}: {error}")
 
 
 @click.group("seats")
@@ -68,7 +80,8 @@ def quote(*, slug: str, add: int, as_json: bool) -> None:
     async def work(caller: Caller) -> purchase.Quote:
         return await purchase.review(caller.runtime, organization=caller.organization, add=add)
 
-    found = run_for(slug, work)
+    with billing_refusals():
+        found = run_for(slug, work)
     show_json(found.to_json()) if as_json else _show_quote(found)
 
 
@@ -101,7 +114,8 @@ def add_seats(
             return await purchase.quoted(caller.runtime, organization=caller.organization, quote_id=quote_id)
         return await purchase.review(caller.runtime, organization=caller.organization, add=add or 0)
 
-    reviewed = run_for(slug, prepare)
+    with billing_refusals():
+        reviewed = run_for(slug, prepare)
     if reviewed is None:
         stop(NOT_FOUND, f"no quote {quote_id}")
     _show_quote(reviewed, err=True)
@@ -121,7 +135,9 @@ def add_seats(
             po_number=po_number,
         )
 
-    _show_outcome(run_for(slug, buy), as_json=as_json)
+    with billing_refusals():
+        outcome = run_for(slug, buy)
+    _show_outcome(outcome, as_json=as_json)
 
 
 def _show_quote(found: purchase.Quote, *, err: bool = False) -> None:

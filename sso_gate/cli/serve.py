@@ -1,7 +1,11 @@
 """`sso-gate demo`, `serve`, `worker`, `migrate` and `check`: the processes of an installation."""
 
 import asyncio
+import contextlib
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
 
 import click
 
@@ -16,12 +20,16 @@ from sso_gate.cli.session import (
     show_json,
     stop,
 )
+from sso_gate.connections import store as connections
 from sso_gate.embedded.defaults import with_own_keys, with_own_servers
-from sso_gate.errors import SsoGateError, Unavailable
+from sso_gate.errors import Conflict, SsoGateError, Unavailable
 from sso_gate.settings import Settings, unknown_variables
 from sso_gate.storage import migrate
 from sso_gate.storage.database import Database
 from sso_gate.storage.open import open_runtime
+
+DEMONSTRATION = "demo"
+"""The maker that `sso_gate.demo` writes down beside its connections."""
 
 
 @click.command("demo")
@@ -50,14 +58,32 @@ def serve_command(*, no_worker: bool) -> None:
     sys.exit(code)
 
 
+@contextlib.contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[None]:
+    """Let several public processes count together: the library reads the variable when it is first imported."""
+    if settings.workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="sso-gate-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
 async def _prepare(settings: Settings) -> None:
-    """Bring an empty database, or the one file of an embedded one, to this release; others are for `migrate`."""
+    """Bring an empty database, or the one file of an embedded one, to this release; others are for `migrate`.
+
+    Raises:
+        Conflict: the database holds connections that the demonstration has made.
+    """
     database = Database(settings.database_url)
     try:
         if database.is_sqlite or await migrate.current(database) is None:
             await migrate.migrate(database)
+        shown = await database.read(lambda tx: connections.made_by(tx, DEMONSTRATION))
     finally:
         database.close()
+    if shown:
+        raise Conflict(f"{', '.join(shown)}: made by `sso-gate demo`, whose provider vouches for everybody; not served")
 
 
 @click.command("worker")

@@ -9,8 +9,6 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from sso_gate.apply.file import FileInvalid
-from sso_gate.billing.purchase import BillingError
 from sso_gate.embedded.defaults import with_own_servers
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, SsoGateError, Unavailable
 from sso_gate.organizations import store as organizations
@@ -49,8 +47,6 @@ def run(work: Callable[[Runtime], Awaitable[T]]) -> T:
             return asyncio.run(_on_runtime(complete, work))
     except SsoGateError as error:
         _stop_for(error)
-    except BillingError as error:
-        stop(CONFLICT if error.code != "QUANTITY_INVALID" else ERROR, f"{error.code}: {error}")
 
 
 async def _on_runtime(settings: Settings, work: Callable[[Runtime], Awaitable[T]]) -> T:
@@ -86,8 +82,6 @@ def run_for(slug: str, work: Callable[[Caller], Awaitable[T]]) -> T:
 
 def _stop_for(error: SsoGateError) -> NoReturn:
     match error:
-        case FileInvalid():
-            stop(ERROR, *error.problems)
         case NotFound():
             stop(NOT_FOUND, str(error))
         case Conflict():

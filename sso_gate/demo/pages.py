@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent
 # whole chain of redirects, so only schemes can be named.
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self' http: https:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self' http: https:; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",

@@ -22,7 +22,7 @@ class Person:
     note: str
 
 
-ANA = Person("u-1001", f"ana@{DOMAIN}", "Ana Souza", "saml", ("finance",), "Primary owner: she may add seats")
+ANA = Person("u-1001", f"ana@{DOMAIN}", "Ana Souza", "saml", ("finance",), "Primary Owner: she may add seats")
 BRUNO = Person("u-1002", f"bruno@{DOMAIN}", "Bruno Lima", "saml", ("sales",), "Works here")
 CARLA = Person("u-1003", f"carla@{DOMAIN}", "Carla Gómez", "oidc", ("sales",), "Works here")
 DAVI = Person("u-1004", f"davi@{DOMAIN}", "Davi Rocha", "saml", ("support",), "First day at work")

@@ -13,9 +13,9 @@ SENTENCES: dict[str, dict[str, str]] = {
         "pt-BR": "Aqui ninguém pede senha: escolha uma pessoa e o provedor responderá por ela.",
         "es": "Aquí nadie pide contraseña: elija a una persona y el proveedor responderá por ella.",
     },
-    "Primary owner: she may add seats": {
-        "pt-BR": "Proprietária principal: pode adicionar licenças",
-        "es": "Propietaria principal: puede añadir plazas",
+    "Primary Owner: she may add seats": {
+        "pt-BR": "Proprietária Principal: pode adicionar assentos",
+        "es": "Propietaria Principal: puede añadir asientos",
     },
     "Works here": {"pt-BR": "Trabalha aqui", "es": "Trabaja aquí"},
     "First day at work": {"pt-BR": "Primeiro dia de trabalho", "es": "Primer día de trabajo"},
@@ -62,9 +62,9 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "not verified": {"pt-BR": "não verificada", "es": "no verificada"},
     "Your page at the gate": {"pt-BR": "Sua página no portão", "es": "Su página en la puerta"},
-    "Billing settings (owners only)": {
-        "pt-BR": "Configurações de cobrança (só proprietários)",
-        "es": "Configuración de facturación (solo propietarios)",
+    "Billing Settings (Owners only)": {
+        "pt-BR": "Configurações de Faturamento (só Proprietários)",
+        "es": "Configuración de facturación (solo Propietarios)",
     },
     "Sign out": {"pt-BR": "Sair", "es": "Cerrar sesión"},
     "The gate does not answer": {"pt-BR": "O portão não responde", "es": "La puerta no responde"},

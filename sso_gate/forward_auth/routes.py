@@ -1,5 +1,6 @@
 """The answers of /check, as `docs/architecture.md` tabulates them, and the published keys."""
 
+import time
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from sso_gate.clock import to_micros
 from sso_gate.errors import Reason, Refused, Unavailable
 from sso_gate.forward_auth.assertion import AssertionKeys
 from sso_gate.forward_auth.question import Question, read_question
+from sso_gate.metrics import CHECK_SECONDS
 from sso_gate.refusals import REFUSALS
 from sso_gate.sessions.session import Session, SessionToken
 from sso_gate.storage.runtime import Runtime
@@ -26,6 +28,13 @@ _PREFIX = "X-SSO-Gate-"
 
 async def check(request: Request) -> Response:
     """ANY /check and /check/{path}: 200 with the identity, or what the proxy's dialect has for no."""
+    began = time.perf_counter()
+    response = await _check(request)
+    CHECK_SECONDS.labels("pass" if response.status_code == 200 else "no").observe(time.perf_counter() - began)
+    return response
+
+
+async def _check(request: Request) -> Response:
     runtime = runtime_of(request)
     try:
         question = read_question(request, runtime.settings)

@@ -18,6 +18,7 @@ from sso_gate.admission.admit import Admission, Door
 from sso_gate.admission.settle import Denied, Login
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.audit.flood import Floods
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import NotFound, Reason, Refused
@@ -343,8 +344,10 @@ class LoginFlow:
             client=client,
             check=refusal.detail,
         )
-        await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
-        return Rejected(refusal.reason, event.reference, connection.id)
+        counted = await Floods(self.runtime.redis).counted_under(event)
+        if not counted:
+            await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
+        return Rejected(refusal.reason, counted or event.reference, connection.id)
 
 
 def flow_of(request: HTTPConnection) -> LoginFlow:

@@ -33,11 +33,9 @@ class LoginRate:
         """Count one message of this address.
 
         Raises:
-            Refused: `rate_limited`; with a detail only for the first one over the limit, so that a flood is recorded
-            once a window.
+            Refused: `rate_limited`.
         """
         key = f"sso:rate:{{{hashlib.sha256(address.encode()).hexdigest()[:32]}}}"
         counted = await self.redis.count(key, seconds=self.window_seconds)
         if counted > self.rate.count:
-            first = counted == self.rate.count + 1
-            raise Refused(Reason.RATE_LIMITED, "first over the limit in this window" if first else "")
+            raise Refused(Reason.RATE_LIMITED, f"{counted} messages in {self.window_seconds} s")

@@ -21,6 +21,7 @@ from sso_gate.login.provider_logout import receive_backchannel, receive_saml
 from sso_gate.login.rate import LoginRate
 from sso_gate.login.sign_out import sign_out
 from sso_gate.login.trial import Trials
+from sso_gate.metrics import DENIALS, LOGINS
 from sso_gate.protocols.saml.metadata import service_provider_metadata
 from sso_gate.refusals import REFUSALS
 from sso_gate.sessions.host_ticket import HostTicket, HostTickets
@@ -174,10 +175,6 @@ async def callback(request: Request) -> Response:
 async def _refuse_early(
     request: Request, flow: LoginFlow, connection: Connection, refusal: Refused, browser: Browser
 ) -> Response:
-    if refusal.reason is Reason.RATE_LIMITED and not refusal.detail:
-        return _rejected(
-            request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds
-        )
     rejected = await flow.reject(connection, refusal, browser.client)
     return _rejected(request, rejected, LoginRate.of(flow.runtime).window_seconds)
 
@@ -185,6 +182,7 @@ async def _refuse_early(
 async def _finished(
     request: Request, flow: LoginFlow, connection: Connection, finish: Finish, browser: Browser
 ) -> Response:
+    _count(connection, finish)
     match finish:
         case Arrived():
             return await _arrived(flow, finish)
@@ -200,6 +198,20 @@ async def _finished(
             response = RedirectResponse(url, 303)
             remember(response, browser)
             return response
+
+
+def _count(connection: Connection, finish: Finish) -> None:
+    match finish:
+        case Arrived():
+            LOGINS.labels("allowed", connection.protocol).inc()
+        case TurnedAway(denied):
+            LOGINS.labels("denied", connection.protocol).inc()
+            DENIALS.labels(denied.reason).inc()
+        case Rejected(reason):
+            LOGINS.labels("denied", connection.protocol).inc()
+            DENIALS.labels(reason).inc()
+        case Restarted() | Tried():
+            return
 
 
 async def _arrived(flow: LoginFlow, finish: Arrived) -> Response:

@@ -22,6 +22,15 @@ READERS = 4
 POSTGRES_CONNECTIONS = 8
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 15_000
+DEADLOCK_TRIES = 3
+# A gate that stops in the middle of a transaction, or that cannot be reached any more, must not keep a lock.
+_POSTGRES_SETTINGS = {
+    "statement_timeout": STATEMENT_MILLISECONDS,
+    "idle_in_transaction_session_timeout": STATEMENT_MILLISECONDS,
+    "tcp_user_timeout": STATEMENT_MILLISECONDS,
+}
+# The transaction was ended by the server and left nothing: running it again is safe (PostgreSQL, appendix A, class 40).
+_TRY_AGAIN = ("40001", "40P01")
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -38,11 +47,16 @@ class Database:
             self._writers = ThreadPoolExecutor(1, "sql-write")
             self._readers = ThreadPoolExecutor(READERS, "sql-read")
         else:
-            self.engine = self._read_engine = _postgres_engine(url)
+            self.engine = _postgres_engine(url)
+            self._read_engine = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
             self._writers = self._readers = ThreadPoolExecutor(POSTGRES_CONNECTIONS, "sql")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returned, after its transaction was committed; any exception rolls it back.
+
+        `work` is run again from its beginning when the database ended its transaction to resolve a deadlock.
 
         Raises:
             Unavailable: the database did not answer. Whether a commit arrived is then unknown.
@@ -65,16 +79,20 @@ class Database:
 
 
 def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
-    try:
-        with engine.begin() as tx:
-            return work(tx)
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        _log.warning("database unavailable: %s", error)
-        raise Unavailable(f"database: {error.__class__.__name__}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable("database: connection lost") from error
-        raise
+    for tries_left in reversed(range(DEADLOCK_TRIES)):
+        try:
+            with engine.begin() as tx:
+                return work(tx)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            if tries_left and getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
+                continue
+            _log.warning("database unavailable: %s", error)
+            raise Unavailable(f"database: {error.__class__.__name__}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable("database: connection lost") from error
+            raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
@@ -110,5 +128,8 @@ def _postgres_engine(url: str) -> Engine:
         pool_timeout=CONNECT_SECONDS,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": CONNECT_SECONDS, "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}"},
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "options": " ".join(f"-c {name}={value}" for name, value in _POSTGRES_SETTINGS.items()),
+        },
     )

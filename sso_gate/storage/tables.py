@@ -135,6 +135,7 @@ seat_entry = Table(
     Column("member", String(64), ForeignKey("member.id"), nullable=False),
     Column("delta", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("event", String(64), nullable=False),  # the audit event that tells of it, written in the same transaction
     Column("at", BigInteger, nullable=False),
     CheckConstraint("delta IN (1, -1)", name="one_seat"),
     Index(None, "organization", "at"),

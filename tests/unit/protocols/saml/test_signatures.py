@@ -146,6 +146,22 @@ def test_a_pinned_rsa_key_of_1024_bits_verifies_nothing(world):
     assert world.with_settings(certificates=(weak.certificate,)).refuses(world.message(key=weak)) is ALGORITHM
 
 
+def test_a_weak_pinned_key_verifies_nothing_beside_a_strong_one(world):
+    weak = make_key_pair("weak", bits=1024)
+    both = world.with_settings(certificates=(weak.certificate, world.idp.certificate))
+    assert both.refuses(world.message(key=weak)) is Reason.SIGNATURE_INVALID
+    assert both.accepts(world.message()).subject == "ana@acme.example"
+
+
+@pytest.mark.parametrize("kind", ["assertion", "response"])
+def test_a_changed_text_is_refused_even_if_libxmlsec_said_yes_to_everything(world, kind, monkeypatch):
+    monkeypatch.setattr(signature, "_holds", lambda _signature, _key: True)
+    tree = world.message(signed=kind).tree()
+    assert world.accepts(tree).subject == "ana@acme.example"
+    next(tree.iter(f"{SAML}NameID")).text = "owner@acme.example"
+    assert world.refuses(tree) is Reason.SIGNATURE_INVALID
+
+
 def test_a_pinned_key_on_an_unknown_curve_verifies_nothing(world):
     weak = make_ec_key_pair(ec.SECP256K1())
     tree = signed(world)

@@ -1,0 +1,85 @@
+"""Floods of equal refusals: written one by one up to twenty a minute, counted from there, never dropped.
+
+Only refusals of messages that proved nothing are counted so; a refusal of a person whom a connection has proved is
+always an event of its own.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.clock import to_micros
+from sso_gate.errors import Reason
+from sso_gate.storage.redis import Redis, Script
+
+ONE_BY_ONE = 20
+_COUNT = Script.load("sso_gate.audit", "flood.lua")
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Floods:
+    """The refusals that are counted, by organization, minute, action, reason, address and connection."""
+
+    redis: Redis
+
+    async def counted_under(self, event: Event) -> str:
+        """Return the reference of the flood that this refusal was counted in, or '' when it is to be written by itself."""
+        minute = to_micros(event.at) // to_micros(datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
+        words = [minute, event.action, event.reason, event.client.address, event.via.connection, event.via.protocol]
+        field = json.dumps(words)
+        digest = hashlib.sha256(field.encode()).hexdigest()[:32]
+        keys = [f"sso:{{{event.organization}}}:flood:{digest}", _floods(event.organization)]
+        return str(await self.redis.run(_COUNT, keys, [field, ONE_BY_ONE, new_reference()]))
+
+    async def over(self, organization: str, *, now: datetime) -> list[tuple[str, Event]]:
+        """Return (field, event) of every flood whose minute is over. Asking again gives the same events."""
+        found = await self.redis.fields(_floods(organization))
+        events = []
+        for name, count in found.items():
+            kind, _, field = name.partition("|")
+            if kind == "count" and _begin(field) + _MINUTE <= now:
+                reference = found.get(f"reference|{field}", "")
+                events.append((field, _event(organization, field, int(count), reference)))
+        return events
+
+    async def forget(self, organization: str, field: str) -> None:
+        """Forget a flood that is on record now."""
+        await self.redis.drop_fields(_floods(organization), f"count|{field}", f"reference|{field}")
+
+
+def _begin(field: str) -> datetime:
+    return datetime.fromtimestamp(json.loads(field)[0] * 60, UTC)
+
+
+def _event(organization: str, field: str, count: int, reference: str) -> Event:
+    _, action, reason, address, connection, protocol = json.loads(field)
+    begin = _begin(field)
+    return Event(
+        id=_event_id(organization, field, begin),
+        organization=organization,
+        at=begin + _MINUTE,
+        action=Action(action),
+        actor=Actor("user"),
+        reason=Reason(reason),
+        reference=reference,
+        via=Via(connection, protocol),
+        client=Client(address),
+        repeat_count=count,
+        repeat_first=begin,
+    )
+
+
+def _event_id(organization: str, field: str, begin: datetime) -> str:
+    """Return the same UUIDv7 for the same flood, so that writing it twice fails instead of counting twice."""
+    digest = int.from_bytes(hashlib.sha256(f"{organization}|{field}".encode()).digest()[:10], "big")
+    millis = (to_micros(begin + _MINUTE)) // 1000
+    value = (millis << 80) | (0x7 << 76) | ((digest >> 68) << 64) | (0x2 << 62) | (digest & ((1 << 62) - 1))
+    text = f"{value:032x}"
+    return f"evt_{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _floods(organization: str) -> str:
+    return f"sso:{{{organization}}}:floods"
