@@ -7,9 +7,9 @@ from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
 from sso_gate.breakglass import store as codes
 from sso_gate.breakglass.code import IssuedCode, new_code
-from sso_gate.cli.seats import OPERATOR
 from sso_gate.cli.session import (
     NOT_PERMITTED,
+    OPERATOR,
     Caller,
     json_option,
     org_option,

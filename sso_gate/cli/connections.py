@@ -10,10 +10,10 @@ from sqlalchemy import Connection as Transaction
 from sso_gate.apply.metadata_refresh import fetch_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
-from sso_gate.cli.seats import OPERATOR
 from sso_gate.cli.session import (
     CONFLICT,
     ERROR,
+    OPERATOR,
     Caller,
     dry_run_option,
     json_option,

@@ -11,7 +11,10 @@ COMMANDS = {
     "breakglass": ("breakglass:breakglass_group", "Emergency codes for owners, for when single sign-on is down."),
     "check": ("serve:check_command", "Say whether the settings are valid and the servers that they name answer."),
     "connections": ("connections:connections_group", "Connections to identity providers."),
-    "demo": ("serve:demo_command", "Start everything on this machine, with a provider and an application to try it with."),
+    "demo": (
+        "serve:demo_command",
+        "Start everything on this machine, with a provider and an application to try it with.",
+    ),
     "invoices": ("invoices:invoices_group", "Invoices and credit notes."),
     "members": ("members:members_group", "Members: who they are, and whose seat goes where."),
     "migrate": ("serve:migrate_command", "Bring the database to the version of this release."),

@@ -3,8 +3,17 @@
 import click
 
 from sso_gate.admission.revoke import Revoker
-from sso_gate.cli.seats import OPERATOR
-from sso_gate.cli.session import Caller, json_option, org_option, run_for, say, show_json, show_table, yes_option
+from sso_gate.cli.session import (
+    OPERATOR,
+    Caller,
+    json_option,
+    org_option,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    yes_option,
+)
 from sso_gate.clock import iso
 from sso_gate.members import store as members
 from sso_gate.members.member import Member

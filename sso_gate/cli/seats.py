@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import click
 
 from sso_gate.admission.reconcile import Drift, reconcile
-from sso_gate.audit.event import Actor
 from sso_gate.billing import purchase
 from sso_gate.billing.documents import explain
 from sso_gate.cli.session import (
     CONFLICT,
     ERROR,
     NOT_FOUND,
+    OPERATOR,
     USAGE,
     Caller,
     dry_run_option,
@@ -29,8 +29,6 @@ from sso_gate.cli.session import (
 )
 from sso_gate.clock import iso
 from sso_gate.storage.runtime import Runtime
-
-OPERATOR = Actor("admin", "operator", "operator")
 
 
 @contextmanager

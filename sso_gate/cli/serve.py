@@ -44,11 +44,11 @@ def demo_command() -> None:
 @click.option("--no-worker", is_flag=True, help="Leave the worker's duties to `sso-gate worker`.")
 def serve_command(*, no_worker: bool) -> None:
     """Serve the gate, and do the worker's duties."""
-    from sso_gate.server import serve
-
     settings = settings_or_exit()
     try:
-        with with_own_servers(settings) as complete:
+        with with_own_servers(settings) as complete, _shared_metrics(complete):
+            from sso_gate.server import serve
+
             asyncio.run(_prepare(complete))
             code = serve(complete, with_worker=not no_worker)
     except Unavailable as trouble:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from sso_gate.audit.event import Actor
 from sso_gate.embedded.defaults import with_own_servers
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, SsoGateError, Unavailable
 from sso_gate.organizations import store as organizations
@@ -21,6 +22,9 @@ from sso_gate.storage.runtime import Runtime
 T = TypeVar("T")
 
 ERROR, USAGE, NOT_FOUND, NOT_PERMITTED, CONFLICT, NO_SEAT, SETTINGS_INVALID, TRY_LATER = 1, 2, 3, 4, 5, 6, 7, 75
+
+OPERATOR = Actor("admin", "operator", "operator")
+"""Whoever may run this program on the gate's machine, as the audit record names them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
-from sso_gate.cli.seats import OPERATOR
-from sso_gate.cli.session import Caller, json_option, org_option, run_for, say, show_json, show_table
+from sso_gate.cli.session import OPERATOR, Caller, json_option, org_option, run_for, say, show_json, show_table
 from sso_gate.clock import iso
 from sso_gate.errors import NotFound
 from sso_gate.identity import new_id

@@ -9,6 +9,7 @@ from sso_gate.console.door import areas_of
 from sso_gate.console.frame import Frame
 from sso_gate.organizations import store as organizations
 from sso_gate.web.cookies import SESSION_COOKIE
+from sso_gate.web.headers import login_policy
 from sso_gate.web.request_state import runtime_of, speak
 from sso_gate.web.templates import render
 
@@ -27,6 +28,7 @@ async def home(request: Request) -> Response:
     return render(
         request,
         "console/home.html",
+        headers={"content-security-policy": login_policy(runtime.settings.origin)},
         frame=Frame(
             organization_name=name, person_name=session.name, person_email=member.email, areas=areas, current=""
         ),

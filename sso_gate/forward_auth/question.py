@@ -1,6 +1,7 @@
 """What a proxy asks: which host and page the browser wanted, and in which dialect the answer is expected."""
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from sso_gate.web.request_state import forwarded_of
 
 MAX_URI = 2000
 
+Dialect = Literal["plain", "nginx", "traefik"]
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -20,7 +23,7 @@ class Question:
     host: str
     uri: str
     navigating: bool
-    nginx: bool
+    dialect: Dialect
 
     @property
     def wanted(self) -> str:
@@ -44,8 +47,18 @@ def read_question(request: Request, settings: Settings) -> Question:
         host="" if host == settings.public_host else host,
         uri=_uri(request, forwarded.uri),
         navigating=_is_navigating(request),
-        nginx=request.query_params.get("mode") == "nginx",
+        dialect=_dialect(request),
     )
+
+
+def _dialect(request: Request) -> Dialect:
+    # Envoy appends the browser's own path and query to /check: there the browser must not choose.
+    asked = request.query_params.get("mode", "") if request.url.path == "/check" else ""
+    match asked:
+        case "nginx" | "traefik":
+            return asked
+        case _:
+            return "plain"
 
 
 def _uri(request: Request, forwarded: str) -> str:

@@ -23,6 +23,7 @@ from sso_gate.web.request_state import runtime_of
 
 ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MAX_HEADER = 4096
+OWN_COOKIES = "__Host-sso_gate"
 _PREFIX = "X-SSO-Gate-"
 
 
@@ -67,7 +68,17 @@ def _pass(request: Request, runtime: Runtime, question: Question, session: Sessi
     keys: AssertionKeys = request.state.assertion_keys
     audience = question.host or runtime.settings.public_host
     assertion = keys.sign(session, issuer=runtime.settings.origin, audience=audience, now=runtime.clock.now())
-    return Response(b"", 200, headers=identity_headers(session, assertion))
+    headers = identity_headers(session, assertion)
+    if question.dialect == "traefik":
+        headers |= _cookies_for_application(request)
+    return Response(b"", 200, headers=headers)
+
+
+def _cookies_for_application(request: Request) -> dict[str, str]:
+    """Return the request's cookies without the gate's own: Traefik cannot take one out, but copies this header."""
+    pairs = [part.strip() for line in request.headers.getlist("cookie") for part in line.split(";")]
+    kept = [pair for pair in pairs if pair and not pair.startswith(OWN_COOKIES)]
+    return {"Cookie": "; ".join(kept)} if kept else {}
 
 
 def identity_headers(session: Session | None, assertion: str = "") -> dict[str, str]:
@@ -97,8 +108,9 @@ def _header(value: str) -> str:
 
 def _not_signed_in(request: Request, runtime: Runtime, question: Question) -> Response:
     location = _login_url(runtime, question)
-    if question.nginx:
-        return Response(b"", 401, headers={"X-SSO-Gate-Location": location})
+    if question.dialect == "nginx":
+        headers = {"X-SSO-Gate-Location": location} if question.navigating else {}
+        return Response(b"", 401, headers=headers)
     if question.navigating:
         return Response(b"", 302, headers={"Location": location})
     return problem_answer(request.scope, 401, reason="not_signed_in", members={"login": location})
@@ -112,10 +124,10 @@ def _login_url(runtime: Runtime, question: Question) -> str:
 
 
 async def _refused(request: Request, runtime: Runtime, question: Question, ended: Ended) -> Response:
-    if not question.nginx and not question.navigating:
+    if question.dialect != "nginx" and not question.navigating:
         return _refused_api(request, ended.reason)
     location = await _denied_url(runtime, question, ended)
-    if question.nginx:
+    if question.dialect == "nginx":
         return Response(b"", 403, headers={"X-SSO-Gate-Location": location, "X-SSO-Gate-Reason": ended.reason})
     return Response(b"", 303, headers={"Location": location})
 
@@ -146,7 +158,7 @@ async def _denied_url(runtime: Runtime, question: Question, ended: Ended) -> str
 
 
 def _unavailable(request: Request, question: Question, trouble: Unavailable) -> Response:
-    if question.nginx:
+    if question.dialect == "nginx":
         return Response(b"", 403, headers={"X-SSO-Gate-Reason": "unavailable"})
     return problem_answer(
         request.scope,

@@ -30,8 +30,9 @@ from sso_gate.settings import Rate
 from sso_gate.waiting.ticket import Ticket, Tickets, browser_hash
 from sso_gate.web.catalogues import translations
 from sso_gate.web.cookies import SESSION_COOKIE
+from sso_gate.web.headers import login_policy
 from sso_gate.web.limits import Field, read_form, read_query
-from sso_gate.web.request_state import language_of, speak
+from sso_gate.web.request_state import language_of, runtime_of, speak
 from sso_gate.web.return_to import ReturnTo
 from sso_gate.web.templates import render
 
@@ -95,6 +96,7 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
     return render(
         request,
         "login/login.html",
+        headers={"content-security-policy": login_policy(runtime_of(request).settings.origin)},
         organization_name=organization.name if organization else "",
         email=asked["email"],
         error=error,

@@ -116,6 +116,7 @@ def begin_generation(tx: Connection, organization: str, *, now: datetime) -> Poo
 
 def set_purchased(tx: Connection, organization: str, seats: int, *, now: datetime) -> Pool:
     """Record the allocation that the contract says, never below the seats in use (a CHECK holds that); return the pool."""
+    lock(tx, organization, now=now)
     return _change(tx, organization, now=now, purchased=seats)
 
 

@@ -1,18 +1,26 @@
 """People who were refused for want of a seat: recorded once each, in the order in which they will be helped."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, select, union, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sso_gate.clock import Clock, from_micros, to_micros
 from sso_gate.members.member import MemberState
+from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import outbox
-from sso_gate.storage.tables import hold, member, waiting
+from sso_gate.storage.tables import hold, member, organization, seat_pool, waiting
 
 SEAT_HELD = "seat.held"
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_WAITS = member.c.state == MemberState.WAITING
+# Who asked comes first, by when they asked; then the others, by when they were first refused.
+_ORDER = (waiting.c.asked_at.is_(None), waiting.c.asked_at, waiting.c.first_refused_at, waiting.c.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +39,34 @@ class WaitingRow:
     held_until: datetime | None
 
 
-def held_for(tx: Connection, organization: str, *, now: datetime) -> set[str]:
-    """Return the members for whom a seat is kept at this instant."""
-    living = (hold.c.organization == organization) & (hold.c.until_at > to_micros(now))
-    return set(tx.execute(select(hold.c.member).where(living)).scalars())
+def note_first(tx: Connection, organization: str, members: Collection[str], *, now: datetime) -> None:
+    """Remember that these members, who hold no seat, were refused for want of one; the lock is taken already.
+
+    Who waits already is counted once more. A released member waits from now on.
+    """
+    if not members:
+        return
+    at = to_micros(now)
+    row = {"organization": organization, "tries": 1, "message": "", "answer": "", "first_refused_at": at, "last_refused_at": at}
+    known = _INSERTS[tx.dialect.name](waiting)
+    counted = {"tries": waiting.c.tries + 1, "last_refused_at": at}
+    upsert = known.on_conflict_do_update(index_elements=[waiting.c.member], set_=counted)
+    tx.execute(upsert, [{**row, "member": who} for who in sorted(members)])
+    released = member.c.id.in_(sorted(members)) & (member.c.state == MemberState.RELEASED)
+    tx.execute(update(member).where(released).values(state=MemberState.WAITING))
 
 
-def note_refusal(tx: Connection, organization: str, member_id: str, *, now: datetime) -> None:
-    """Remember that this member, who holds no seat, was refused for want of one: once, and how often."""
-    again = update(waiting).where(waiting.c.member == member_id)
-    changed = tx.execute(again.values(tries=waiting.c.tries + 1, last_refused_at=to_micros(now))).rowcount
-    if not changed:
-        row = {"member": member_id, "organization": organization, "tries": 1, "message": "", "answer": ""}
-        tx.execute(insert(waiting).values(**row, first_refused_at=to_micros(now), last_refused_at=to_micros(now)))
-        released = (member.c.id == member_id) & (member.c.state == MemberState.RELEASED)
-        tx.execute(update(member).where(released).values(state=MemberState.WAITING))
+def note_again(tx: Connection, members: Collection[str], *, now: datetime) -> None:
+    """Count one more refusal of each of these waiting members. Needs no lock: who got a seat meanwhile waits no more."""
+    if members:
+        again = update(waiting).where(waiting.c.member == bindparam("who"))
+        values = again.values(tries=waiting.c.tries + 1, last_refused_at=to_micros(now))
+        tx.execute(values, [{"who": who} for who in sorted(members)])
+
+
+def forget(tx: Connection, member_id: str) -> None:
+    """Take a member off the list: they may not have a seat any more."""
+    tx.execute(delete(waiting).where(waiting.c.member == member_id))
 
 
 def ask(tx: Connection, member_id: str, message: str, *, now: datetime) -> bool:
@@ -66,49 +87,65 @@ def decline(tx: Connection, member_id: str, answer: str, *, now: datetime) -> bo
 
 
 def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -> Pool:
-    """Keep the free seats for whoever waits, in order, and return the pool; the lock is taken already.
+    """Pass on holds that have run out, keep free seats for whoever waits, and return the pool; the lock is taken already.
 
-    Holds that have run out go to the next. Nobody whom the owners declined is offered one. The waiting are told by the
+    In order, where the organization wants that; nobody whom the owners declined is offered one. The waiting are told by the
     outbox.
     """
     now = clock.now()
-    ledger.drop_holds(tx, organization, ended_by=now)
+    ledger.drop_lapsed(tx, organization, now=now)
     free = ledger.read(tx, organization, now=now).available
-    waiting_now = in_order(tx, organization, now=now) if free else []
-    lucky = [row.member for row in waiting_now if row.held_until is None and row.declined is None][:free]
+    lucky = _next(tx, organization, free) if free and organizations.holds_for_waiting(tx, organization) else []
     for who in lucky:
         outbox.add(tx, organization, SEAT_HELD, clock=clock, subject=who)
     return ledger.keep_for(tx, organization, lucky, now=now, until=until)
 
 
-def has_work(tx: Connection, organization: str, *, now: datetime) -> bool:
-    """Return whether `offer` would change anything: a hold has run out, or a seat is free while somebody waits."""
-    over = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at <= to_micros(now)).limit(1)
-    if tx.execute(over).first():
-        return True
-    pool = ledger.read(tx, organization, now=now)
-    return pool.available > 0 and any(
-        row.held_until is None and row.declined is None for row in in_order(tx, organization, now=now)
+def _next(tx: Connection, organization: str, seats: int) -> list[str]:
+    """Return the members who are first in line and have no hold yet: as many as there are seats."""
+    helped = exists().where(hold.c.member == waiting.c.member)
+    willing = waiting.c.declined_at.is_(None) & ~helped
+    query = select(waiting.c.member).join(member, member.c.id == waiting.c.member).where(willing, _WAITS)
+    return list(tx.execute(query.where(waiting.c.organization == organization).order_by(*_ORDER).limit(seats)).scalars())
+
+
+def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[str]:
+    """Return the organizations in which `offer` would change anything: a hold has run out, or a seat is free while
+    somebody waits for whom it may be kept.
+    """
+    lapsed = select(hold.c.organization).where(hold.c.until_at <= to_micros(now))
+    holds = select(func.count()).where(hold.c.organization == seat_pool.c.organization).scalar_subquery()
+    helped = exists().where(hold.c.member == waiting.c.member)
+    waits = (
+        exists()
+        .where(waiting.c.organization == seat_pool.c.organization, waiting.c.declined_at.is_(None), ~helped)
+        .where(member.c.id == waiting.c.member, _WAITS)
     )
+    free = (
+        select(seat_pool.c.organization)
+        .join(organization, organization.c.id == seat_pool.c.organization)
+        .where(organization.c.hold_for_waiting, seat_pool.c.used + holds < seat_pool.c.purchased, waits)
+    )
+    return list(tx.execute(union(lapsed, free).limit(limit)).scalars())
 
 
 def count(tx: Connection, organization: str, *, now: datetime) -> int:
     """Return how many people wait for a seat and have none kept for them."""
     kept = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at > to_micros(now))
     query = select(func.count()).select_from(waiting).join(member, member.c.id == waiting.c.member)
-    waits = (waiting.c.organization == organization) & (member.c.state == MemberState.WAITING)
+    waits = (waiting.c.organization == organization) & _WAITS
     return tx.execute(query.where(waits, waiting.c.member.not_in(kept))).scalar_one()
 
 
 def in_order(tx: Connection, organization: str, *, now: datetime, limit: int = 200) -> list[WaitingRow]:
-    """Return who waits: those who asked, by when they asked, then the others, by when they were first refused."""
+    """Return who waits, in the order in which they will be helped."""
     living = (hold.c.member == waiting.c.member) & (hold.c.until_at > to_micros(now))
     query = (
         select(waiting, member.c.email, member.c.name, member.c.locale, hold.c.until_at)
         .join(member, member.c.id == waiting.c.member)
         .outerjoin(hold, living)
-        .where(waiting.c.organization == organization, member.c.state == MemberState.WAITING)
-        .order_by(waiting.c.asked_at.is_(None), waiting.c.asked_at, waiting.c.first_refused_at, waiting.c.member)
+        .where(waiting.c.organization == organization, _WAITS)
+        .order_by(*_ORDER)
         .limit(limit)
     )
     return [

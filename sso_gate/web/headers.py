@@ -17,7 +17,7 @@ HSTS_SECONDS = 365 * 24 * 3600
 
 
 def login_policy(public_url: str) -> str:
-    """Return the content policy of the page whose form starts a login.
+    """Return the content policy of the two pages whose form may end at an identity provider: logging in, and out.
 
     A gate that is itself reached over plain HTTP (on loopback) may have identity providers there too.
     """
