@@ -48,7 +48,7 @@ def issue(tx: Connection, stored: StoredContract, draft: Draft, now: datetime) -
     invoice_id = new_id("inv", now)
     tx.execute(insert(tables.invoices).values(_row(invoice_id, stored, invoice, given, draft.refers_to_id)))
     tx.execute(insert(tables.lines), [_line_row(invoice_id, i, line) for i, line in enumerate(invoice.lines, 1)])
-    amounts = document_amounts(invoice)
+    amounts = document_amounts(invoice.kind, invoice.totals.net, invoice.totals.tax)
     key = f"{invoice.kind} {invoice_id}"
     book(tx, Booking(stored.id, invoice_id, invoice.kind, key, invoice.issued_on, invoice.currency, amounts), now)
     return invoice_id, invoice

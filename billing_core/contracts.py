@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Self
 
 from billing_core.errors import ContractInvalid
@@ -156,7 +157,9 @@ class Party:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Self:
         """The party from the plain values of `to_json`; other keys are ignored."""
-        return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})
+        kind: Any = cls
+        read: Self = _read(kind, tuple((name, _frozen(value[name])) for name in _names(kind) if name in value))
+        return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,21 @@ class Seller(Party):
     def to_json(self) -> dict[str, Any]:
         """Plain values that `of` reads back."""
         return Party.to_json(self) | {"payment": list(self.payment)}
+
+
+@lru_cache(maxsize=1024)
+def _read(kind: type[Party], values: tuple[tuple[str, Any], ...]) -> Any:
+    """The same few parties are on a hundred thousand documents: each is checked once."""
+    return kind(**dict(values))
+
+
+@lru_cache(maxsize=8)
+def _names(kind: type[Party]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _printable(name: str, text: object, at_least: int = 0, at_most: int = 200) -> None:

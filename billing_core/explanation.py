@@ -9,7 +9,6 @@ from billing_core.money import minor_digits, plain, round_half_up
 from billing_core.periods import boundary, local_date, month_index
 from billing_core.proration import line_exact, months_left
 from billing_core.taxes import TaxGroup
-from billing_core.wording import money_text
 
 
 def explain(invoice: Invoice) -> str:
@@ -104,7 +103,7 @@ def _sum(invoice: Invoice) -> str:
 
 
 def _money(invoice: Invoice, amount: int) -> str:
-    return money_text(invoice.totals.money(amount), "en")
+    return f"{invoice.totals.money(amount).decimal:,} {invoice.currency}"
 
 
 def _verdict(right: bool) -> str:

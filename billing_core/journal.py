@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from billing_core import tables
 from billing_core.identifiers import new_id
-from billing_core.invoices import INVOICE, Invoice
+from billing_core.invoices import INVOICE
 from billing_core.periods import micros
 
 RECEIVABLE, DEFERRED, TAX, CASH, REVENUE = "receivable", "deferred_revenue", "tax_payable", "cash", "revenue"
@@ -52,11 +52,10 @@ def book(tx: Connection, booking: Booking, now: datetime) -> None:
         tx.execute(insert(tables.postings), rows)
 
 
-def document_amounts(invoice: Invoice) -> dict[str, int]:
+def document_amounts(kind: str, net: int, tax: int) -> dict[str, int]:
     """What a document moves: receivable gross against deferred revenue net and tax; a credit note the reverse."""
-    sign = 1 if invoice.kind == INVOICE else -1
-    totals = invoice.totals
-    return {RECEIVABLE: sign * totals.gross, DEFERRED: -sign * totals.net, TAX: -sign * totals.tax}
+    sign = 1 if kind == INVOICE else -1
+    return {RECEIVABLE: sign * (net + tax), DEFERRED: -sign * net, TAX: -sign * tax}
 
 
 def balances(tx: Connection, customer: str | None = None) -> dict[str, dict[str, int]]:

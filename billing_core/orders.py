@@ -123,7 +123,7 @@ def order_seats(
     return _bought(tx, stored, wanted, row, instant)
 
 
-def _why_not(  # noqa: PLR0911 # a straight list of checks reads better whole
+def _why_not(  # a straight list of checks reads better whole
     tx: Connection, stored: StoredContract, wanted: Quote, reviewed: str | None, now: datetime
 ) -> Why | None:
     used = select(tables.orders.c.id).where(tables.orders.c.quote_id == wanted.id)

@@ -29,8 +29,8 @@ class Earned:
 def schedule(line: Line, anchor: date) -> list[Earned]:
     """A line's amount over its contract months by cumulative share: the parts sum to the line's net.
 
-    A started month counts as the part of it that was billed. A credit note takes its share after the notes before it, so
-    that an invoice and its credits together have earned neither less than nothing nor more than what is left of it.
+    A started month counts as the part of it that was billed. A credit note takes its share after the notes before it,
+    so that an invoice and its credits together have earned neither less than nothing nor more than what is left.
     """
     first, last = month_index(anchor, line.period_start), month_index(anchor, line.period_end)
     parts = []

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Protocol
 
 from billing_core.errors import ContractInvalid
@@ -48,9 +49,15 @@ def tax_rates(values: Iterable[TaxRate | Mapping[str, object]]) -> tuple[TaxRate
 
 def _rate(value: Mapping[str, Any]) -> TaxRate:
     try:
-        return TaxRate(value["category"], value["rate_percent"], value.get("reason", ""))
+        return _checked(value["category"], value["rate_percent"], value.get("reason", ""))
     except (KeyError, TypeError, AttributeError):
         raise ContractInvalid(f"tax: {value!r} needs category and rate_percent") from None
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _checked(category: str, rate_percent: Decimal, reason: str) -> TaxRate:
+    """The same few taxes are on a hundred thousand documents: each is checked once."""
+    return TaxRate(category, rate_percent, reason)
 
 
 @dataclass(frozen=True, slots=True)

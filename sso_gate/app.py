@@ -4,6 +4,7 @@
 listens elsewhere.
 """
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -24,7 +25,7 @@ from sso_gate.forward_auth.host import host_routes
 from sso_gate.forward_auth.routes import forward_auth_routes
 from sso_gate.health import admin_routes, health_routes
 from sso_gate.login.flow import LoginFlow
-from sso_gate.login.routes import SAML_FORM_BYTES, login_routes
+from sso_gate.login.routes import login_routes
 from sso_gate.refusals import REFUSALS
 from sso_gate.settings import Settings
 from sso_gate.storage.open import open_runtime
@@ -79,7 +80,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
 
 
 class _Raising:
-    """The router alone, without the framework's own error pages: what is raised goes out to `ProblemBoundary`, the one place that answers."""
+    """The router without the framework's own error pages: what is raised goes out to `ProblemBoundary`, which answers."""
 
     def __init__(self, router: Router) -> None:
         self.router = router
@@ -96,7 +97,8 @@ def _within(router: ASGIApp, runtime: Runtime) -> ASGIApp:
     async def signed_in(cookie: str | None) -> SignedIn | None:
         return await Recheck.of(runtime).signed_in(cookie)
 
-    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/saml/": SAML_FORM_BYTES * 2})
+    # Behind /sso/ no handler reads more than its own bound, so that what is too large can be put on record.
+    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/": sys.maxsize})
     app = cross_origin_protection(app, public_origin=settings.origin)
     app = SettingsDoor(app, signed_in=signed_in)
     app = ProblemBoundary(app, refusals=REFUSALS)

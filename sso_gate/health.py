@@ -13,10 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sso_gate.connections import store as connections
+from sso_gate.connections.connection import SamlSettings
 from sso_gate.errors import Unavailable
 from sso_gate.organizations import store as organizations
+from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.seats import ledger, waitlist
 from sso_gate.storage import migrate
+from sso_gate.storage.keyring import Keyring
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.request_state import runtime_of
 
@@ -66,8 +70,9 @@ async def metrics(request: Request) -> Response:
     runtime = runtime_of(request)
     now = runtime.clock.now()
     seats = await runtime.database.read(lambda tx: _seat_numbers(tx, now))
+    expiries = await runtime.database.read(lambda tx: _certificate_ends(tx, runtime.keyring, now))
     registry = CollectorRegistry()
-    registry.register(_Gauges(seats))
+    registry.register(_Gauges(seats, expiries))
     return PlainTextResponse(generate_latest(_counted()) + generate_latest(registry), media_type=_TEXT)
 
 
@@ -83,8 +88,9 @@ def _counted() -> CollectorRegistry:
 class _Gauges:
     """The gauges of one scrape."""
 
-    def __init__(self, seats: list[tuple[str, str, int]]) -> None:
+    def __init__(self, seats: list[tuple[str, str, int]], expiries: list[tuple[str, str, float]]) -> None:
         self.seats = seats
+        self.expiries = expiries
 
     def collect(self) -> list[GaugeMetricFamily]:
         held = GaugeMetricFamily("sso_gate_seats", "Seats by state.", labels=["org", "state"])
@@ -94,7 +100,14 @@ class _Gauges:
                 waiting.add_metric([slug], number)
             else:
                 held.add_metric([slug, state], number)
-        return [held, waiting]
+        expiry = GaugeMetricFamily(
+            "sso_gate_idp_certificate_expiry_timestamp_seconds",
+            "When the last pinned certificate of an identity provider expires.",
+            labels=["org", "connection"],
+        )
+        for slug, connection, timestamp in self.expiries:
+            expiry.add_metric([slug, connection], timestamp)
+        return [held, waiting, expiry]
 
 
 def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:
@@ -110,6 +123,16 @@ def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:
         }
         numbers += [(organization.slug, state, number) for state, number in states.items()]
     return numbers
+
+
+def _certificate_ends(tx: Connection, keyring: Keyring, now: datetime) -> list[tuple[str, str, float]]:
+    ends = []
+    for organization in organizations.every(tx):
+        for one in connections.of_organization(tx, keyring, organization.id):
+            if one.enabled and isinstance(one.settings, SamlSettings):
+                last = certificates_expiry(one.settings.certificates, now=now)[-1:]
+                ends += [(organization.slug, one.id, expiry.not_after.timestamp()) for expiry in last]
+    return ends
 
 
 def health_routes() -> list[Route]:

@@ -2,9 +2,10 @@
 or a path.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 LOGINS = Counter("sso_gate_logins_total", "Logins that ended.", ["outcome", "protocol"])
 DENIALS = Counter("sso_gate_login_denials_total", "Refused logins by reason.", ["reason"])
 CHECK_SECONDS = Histogram("sso_gate_check_duration_seconds", "Answers to a reverse proxy.", ["outcome"])
 ORDERS = Counter("sso_gate_seat_orders_total", "Seat orders that ended.", ["outcome"])
+SEAT_DRIFT = Gauge("sso_gate_seat_drift", "Organizations whose books of seats disagreed when last reconciled.")

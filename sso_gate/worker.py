@@ -22,6 +22,10 @@ from sso_gate.audit import store as audit
 from sso_gate.audit.flood import Floods
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
+from sso_gate.metrics import SEAT_DRIFT
+from sso_gate.notify.letters import LETTER, letter_of, write_letters
+from sso_gate.notify.mail import send
+from sso_gate.notify.owners import tell_owners
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
@@ -35,6 +39,8 @@ RENEWAL_EVERY = timedelta(minutes=5)
 RECONCILE_EVERY = timedelta(hours=1)
 METADATA_EVERY = timedelta(hours=1)
 FLOODS_EVERY = timedelta(seconds=15)
+TELL_EVERY = timedelta(seconds=10)
+KEPT_PROMISES_FOR = timedelta(days=30)
 _log = logging.getLogger(__name__)
 
 
@@ -44,9 +50,10 @@ async def work(runtime: Runtime) -> None:
         (keep_promises, OUTBOX_EVERY),
         (pass_on_holds, HOLDS_EVERY),
         (renew_due, RENEWAL_EVERY),
-        (reconcile, RECONCILE_EVERY),
+        (watch_books, RECONCILE_EVERY),
         (refresh_metadata, METADATA_EVERY),
         (record_floods, FLOODS_EVERY),
+        (tell_owners, TELL_EVERY),
     ]
     await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
 
@@ -64,14 +71,13 @@ async def _repeat(runtime: Runtime, duty: Callable[[Runtime], Awaitable[object]]
 
 async def keep_promises(runtime: Runtime) -> int:
     """Do what the outbox holds and is due; return how many promises were kept."""
-    promises = await runtime.database.read(lambda tx: outbox.due(tx, now=runtime.clock.now()))
+    promises = await runtime.database.write(lambda tx: outbox.claim(tx, now=runtime.clock.now()))
     kept = 0
     for promise in promises:
         try:
             await _keep(runtime, promise)
         except SsoGateError as error:
-            _log.warning("outbox %s: %s", promise.kind, error)
-            await runtime.database.write(partial(outbox.postpone, promise=promise, now=runtime.clock.now()))
+            _log.warning("outbox %s: %s", promise.kind, error)  # tried again later: claiming it has put it off
         else:
             await runtime.database.write(partial(outbox.done, promise=promise, now=runtime.clock.now()))
             kept += 1
@@ -81,7 +87,12 @@ async def keep_promises(runtime: Runtime) -> int:
 async def _keep(runtime: Runtime, promise: Promise) -> None:
     if promise.kind == PURGE:
         await Revoker.of(runtime).purge(promise.organization, promise.subject, below=promise.generation)
-    # Every other kind tells people something: without a mail server or a webhook there is nobody to tell.
+    elif runtime.settings.smtp_url:
+        if promise.kind == LETTER:
+            await send(letter_of(promise), runtime.settings, clock=runtime.clock)
+            return
+        letters = partial(write_letters, promise=promise, origin=runtime.settings.origin, clock=runtime.clock)
+        await runtime.database.write(letters)
 
 
 async def record_floods(runtime: Runtime) -> None:
@@ -94,17 +105,19 @@ async def record_floods(runtime: Runtime) -> None:
             await floods.forget(organization.id, field)
 
 
+async def watch_books(runtime: Runtime) -> None:
+    """Prove that the books of seats agree, show what does not to those on call, and forget promises kept long ago."""
+    SEAT_DRIFT.set(len(await reconcile(runtime)))
+    before = runtime.clock.now() - KEPT_PROMISES_FOR
+    await runtime.database.write(lambda tx: outbox.forget_done(tx, before=before))
+
+
 async def pass_on_holds(runtime: Runtime) -> None:
     """Give seats whose hold has run out, and free ones, to the next who waits; tell the counter."""
     now = runtime.clock.now()
-    everybody = await runtime.database.read(organizations.every)
-    for organization in everybody:
-        if not organization.hold_for_waiting:
-            continue
-
-        if await runtime.database.read(partial(waitlist.has_work, organization=organization.id, now=now)):
-            pool = await runtime.database.write(partial(_offer, runtime=runtime, organization=organization.id))
-            await SeatCounter(runtime.redis).publish(organization.id, pool)
+    for organization in await runtime.database.read(lambda tx: waitlist.to_be_offered(tx, now=now)):
+        pool = await runtime.database.write(partial(_offer, runtime=runtime, organization=organization))
+        await SeatCounter(runtime.redis).publish(organization, pool)
 
 
 def _offer(tx: Connection, *, runtime: Runtime, organization: str) -> ledger.Pool:

@@ -20,7 +20,7 @@ from tests.support.servers import program
 from tests.support.tls_redis import TlsRedis
 from tests.support.valkey import ThrowAwayValkey
 
-pytest_plugins = ("tests.support.providers", "tests.support.browsers")
+pytest_plugins = ("tests.support.providers", "tests.support.browsers", "tests.support.gates")
 
 PROGRAMS_OF_FIXTURES = {
     "samlp_idp": ("node",),

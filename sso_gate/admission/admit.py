@@ -6,8 +6,9 @@ decision joins its organization's batch (C), SQL decides and records in one tran
 (F). A crash after any step leaves nothing that time or the next login does not mend.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from sso_gate.admission.combiner import Combiner
@@ -43,8 +44,9 @@ class Door:
     @classmethod
     def of(cls, runtime: Runtime) -> Self:
         """Return a new door: made once for each process."""
-        counter = SeatCounter(runtime.redis)
-        return cls(SessionStore.of(runtime), counter, Combiner(runtime.database, counter, runtime.clock), runtime.clock)
+        counter, clock = SeatCounter(runtime.redis), runtime.clock
+        combiner = Combiner(runtime.database, counter, clock, runtime.settings.seat_hold)
+        return cls(SessionStore.of(runtime), counter, combiner, clock)
 
     async def admit(self, login: Login, *, logout: str = "") -> Admission | Denied:
         """Return the open session of the person, or why there is none; either way it is on the audit record.
@@ -53,31 +55,30 @@ class Door:
         or SQL cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
         """
         token = SessionToken.new(login.identity.organization)
+        asked_at = self.clock.now()  # the lease begins before the decision: SQL may say otherwise from then on
         await self.sessions.write_pending(token)
         hint = await self.counter.ask(login.identity.organization)
         answer = await self.combiner.settle(login, hint)
         if isinstance(answer, Denied):
             await self._forget(token)
             return answer
-        session = self._session(login, answer, token, logout)
+        return await self._open(token, self._session(login, answer, token, logout, asked_at))
+
+    async def _forget(self, token: SessionToken) -> None:
+        # A pending session opens nothing and runs out by itself.
+        with contextlib.suppress(Unavailable):
+            await self.sessions.end(token)
+
+    async def _open(self, token: SessionToken, session: Session) -> Admission:
         if not await self.sessions.activate(token, session):
             raise Unavailable("the session ended before it began")
         return Admission(token, session)
-
-    async def _forget(self, token: SessionToken) -> None:
-        try:
-            await self.sessions.end(token)
-        except Unavailable:
-            pass  # a pending session opens nothing and runs out by itself
 
     async def admit_on_host(self, parent: Session, host: str) -> Admission:
         """Return a session of the same person, for the same seat, that is valid on one application's host alone."""
         token = SessionToken.new(parent.organization)
         await self.sessions.write_pending(token)
-        session = replace(parent, host=host)
-        if not await self.sessions.activate(token, session):
-            raise Unavailable("the session ended before it began")
-        return Admission(token, session)
+        return await self._open(token, replace(parent, host=host))
 
     async def admit_to_settings(self, member: Member, *, slug: str, generation: int) -> Admission:
         """Return a session of an owner who came with an emergency code: the settings alone, for an hour."""
@@ -101,12 +102,10 @@ class Door:
             ends_at=now + min(self.sessions.longest, EMERGENCY),
             family=token.digest,
         )
-        if not await self.sessions.activate(token, session):
-            raise Unavailable("the session ended before it began")
-        return Admission(token, session)
+        return await self._open(token, session)
 
-    def _session(self, login: Login, answer: Allowed, token: SessionToken, logout: str) -> Session:
-        member, proved, now = answer.member, login.identity, self.clock.now()
+    def _session(self, login: Login, answer: Allowed, token: SessionToken, logout: str, asked_at: datetime) -> Session:
+        member, proved = answer.member, login.identity
         return Session(
             organization=member.organization,
             slug=answer.slug,
@@ -120,9 +119,9 @@ class Door:
             name=member.name or proved.name or "",
             role=member.role,
             groups=proved.groups,
-            created_at=now,
-            checked_at=now,
-            ends_at=now + self.sessions.longest,
+            created_at=asked_at,
+            checked_at=asked_at,
+            ends_at=asked_at + self.sessions.longest,
             family=token.digest,
             logout=logout,
         )

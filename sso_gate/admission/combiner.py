@@ -5,10 +5,12 @@ cheap.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -17,9 +19,11 @@ from sso_gate.admission.facts import gather
 from sso_gate.admission.settle import Allowed, Answer, Denied, Login, Settled, settle
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, Via, new_reference
+from sso_gate.audit.store import LoginAttempt
 from sso_gate.clock import Clock
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.identity import new_id
+from sso_gate.members.member import Member
 from sso_gate.seats import ledger
 from sso_gate.seats.counter import Hint, SeatCounter
 from sso_gate.storage.database import Database
@@ -36,14 +40,23 @@ class _Waiting:
     hint: Hint
     answer: "asyncio.Future[Answer]"
 
+    def tell(self, answer: Answer) -> None:
+        if not self.answer.done():  # the browser may have gone away
+            self.answer.set_result(answer)
+
+    def fail(self, why: Unavailable) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(why)
+
 
 @dataclass(slots=True)
 class Combiner:
-    """The one place of a process in which logins are settled."""
+    """The one place of a process in which logins are settled; `hold` is how long a seat is kept for who waits."""
 
     database: Database
     counter: SeatCounter
     clock: Clock
+    hold: timedelta
     _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -53,94 +66,132 @@ class Combiner:
         queue = self._queues.get(organization)
         if queue is not None and len(queue) >= QUEUE:
             raise Unavailable("too many logins are waiting", retry_after_seconds=5)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(login, hint, asyncio.get_running_loop().create_future())
         if queue is None:
             queue = self._queues[organization] = deque()
             task = asyncio.create_task(self._drain(organization, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        queue.append(_Waiting(login, hint, answer))
-        return await answer
+        queue.append(waiting)
+        return await waiting.answer
 
     async def _drain(self, organization: str, queue: deque[_Waiting]) -> None:
+        batch: list[_Waiting] = []
         try:
             while queue:
                 batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
                 await self._decide(organization, batch)
         finally:
             self._queues.pop(organization, None)
-            for waiting in queue:
-                waiting.answer.set_exception(Unavailable("the gate is stopping"))
+            _fail([*batch, *queue], "the gate is stopping")  # nobody, but when this task was ended from outside
 
-    async def _decide(self, organization: str, batch: Sequence[_Waiting]) -> None:
+    async def _decide(self, organization: str, batch: Sequence[_Waiting], *, again: bool = True) -> None:
+        """Answer every login of the batch; `again` says whether what was not decided may be tried once more."""
         try:
-            settled = await self._settle(organization, [waiting.login for waiting in batch], _shared_hint(batch))
-        except Exception as error:  # whatever went wrong, each login is told, alone where the batch may be at fault
-            await self._one_by_one(organization, batch, error)
-            return
-        for waiting, answer in zip(batch, settled.answers, strict=True):
-            _tell(waiting, answer)
-        if settled.pool:
-            await self._publish(organization, settled.pool)
+            settled = await self._settle(organization, batch)
+        except Unavailable as trouble:
+            await self._after_trouble(organization, batch, trouble, again=again)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one login, the others are told
+            await self._after_error(organization, batch, error, again=again)
+        else:
+            for waiting, answer in zip(batch, settled.answers, strict=True):
+                waiting.tell(answer)
+            if settled.pool:
+                await self._publish(organization, settled.pool)
 
-    async def _settle(self, organization: str, logins: Sequence[Login], hint: Hint) -> Settled:
-        return await self.database.write(lambda tx: settle(tx, organization, logins, hint=hint, clock=self.clock))
+    async def _settle(self, organization: str, batch: Sequence[_Waiting]) -> Settled:
+        logins, hint = [waiting.login for waiting in batch], _shared_hint(batch)
+        return await self.database.write(
+            lambda tx: settle(tx, organization, logins, hint=hint, clock=self.clock, hold=self.hold)
+        )
 
     async def _publish(self, organization: str, pool: ledger.Pool) -> None:
-        try:
+        # The commit stands without it; the counter follows by version with the next one.
+        with contextlib.suppress(Unavailable):
             await self.counter.publish(organization, pool)
+
+    async def _after_trouble(
+        self, organization: str, batch: Sequence[_Waiting], trouble: Unavailable, *, again: bool
+    ) -> None:
+        """The commit may have arrived: look each login up by its proof, and try once more what is not there."""
+        try:
+            answers = await self.database.read(lambda tx: _answers(tx, organization, batch, self.clock))
         except Unavailable:
-            pass  # the commit stands; the counter follows by version with the next one
-
-    async def _one_by_one(self, organization: str, batch: Sequence[_Waiting], error: Exception) -> None:
-        if len(batch) > 1 and not isinstance(error, Unavailable):
-            for waiting in batch:
-                await self._decide(organization, [waiting])
+            _fail(batch, trouble.detail)
             return
+        lost = []
         for waiting in batch:
-            try:
-                _tell(waiting, await self._after_failure(organization, waiting.login, error))
-            except Exception as final:
-                _log.exception("a login could not be settled")
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(Unavailable(f"login not settled: {final.__class__.__name__}"))
+            answer = answers.get(waiting.login.attempt)
+            waiting.tell(answer) if answer else lost.append(waiting)
+        if lost and again:
+            await self._decide(organization, lost, again=False)
+        else:
+            _fail(lost, trouble.detail)
 
-    async def _after_failure(self, organization: str, login: Login, error: Exception) -> Answer:
-        """Return what a commit of unknown outcome did, run a login again that lost a race, or pass the error on."""
-        if not isinstance(error, Unavailable | IntegrityError):
-            raise error
-        found = await self.database.read(lambda tx: _own_answer(tx, organization, login, self.clock))
-        if found is not None:
-            return found
-        if isinstance(error, Unavailable):
-            raise error
-        if await self.database.read(lambda tx: audit.login_attempt(tx, login.identity.login_id)):
-            return await self.database.write(lambda tx: _replayed(tx, organization, login, self.clock))
-        return (await self._settle(organization, [login], "unknown")).answers[0]
+    async def _after_error(
+        self, organization: str, batch: Sequence[_Waiting], error: Exception, *, again: bool
+    ) -> None:
+        """Nothing was committed: find the login that is at fault by halves, and answer that one by itself."""
+        if len(batch) > 1:
+            half = len(batch) // 2
+            await self._decide(organization, batch[:half], again=again)
+            await self._decide(organization, batch[half:], again=again)
+            return
+        try:
+            await self._alone(organization, batch[0], error, again=again)
+        except Unavailable as trouble:
+            batch[0].fail(trouble)
+
+    async def _alone(self, organization: str, waiting: _Waiting, error: Exception, *, again: bool) -> None:
+        if not isinstance(error, IntegrityError):
+            _log.error("a login could not be settled", exc_info=error)
+            waiting.fail(Unavailable(f"login not settled: {error.__class__.__name__}"))
+            return
+        # Its own commit has arrived late, or somebody else used the proof, or a race for another row was lost.
+        own = await self.database.read(lambda tx: _answers(tx, organization, [waiting], self.clock))
+        proof = waiting.login.identity.login_id
+        if own:
+            waiting.tell(own[waiting.login.attempt])
+        elif await self.database.read(lambda tx: audit.login_attempts(tx, [proof])):
+            waiting.tell(await self.database.write(lambda tx: _replayed(tx, organization, waiting.login, self.clock)))
+        elif again:
+            await self._decide(organization, [waiting], again=False)
+        else:
+            waiting.fail(Unavailable("a race was lost twice"))
 
 
 def _shared_hint(batch: Sequence[_Waiting]) -> Hint:
-    return "full" if all(waiting.hint == "full" for waiting in batch) else "unknown"
+    return "free" if any(waiting.hint == "free" for waiting in batch) else "unknown"
 
 
-def _tell(waiting: _Waiting, answer: Answer) -> None:
-    if not waiting.answer.done():  # the browser may have gone away
-        waiting.answer.set_result(answer)
+def _fail(batch: Iterable[_Waiting], why: str) -> None:
+    for waiting in batch:
+        waiting.fail(Unavailable(why))
 
 
-def _own_answer(tx: Connection, organization: str, login: Login, clock: Clock) -> Answer | None:
-    """Return the answer that this very attempt was given, or None when it was given none."""
-    event = audit.login_attempt(tx, login.identity.login_id)
-    if event is None or event.attempt != login.attempt:
-        return None
-    known = gather(tx, organization, [login.identity], now=clock.now())[0]
-    if event.reason:
-        return Denied(Reason(event.reason), event.reference, known.member)
-    if known.member is None:
-        return None
-    if event.changes.get("session") == "settings":
-        return Allowed(known.member, known.slug, "settings", ledger.read(tx, organization, now=clock.now()).version)
-    return Allowed(known.member, known.slug, "seat", known.member.generation)
+def _answers(tx: Connection, organization: str, batch: Sequence[_Waiting], clock: Clock) -> Mapping[str, Answer]:
+    """Return, by attempt, the answers that these very attempts were given."""
+    used = audit.login_attempts(tx, [waiting.login.identity.login_id for waiting in batch])
+    known = gather(tx, organization, [waiting.login.identity for waiting in batch], now=clock.now())
+    found: dict[str, Answer] = {}
+    for waiting, person in zip(batch, known, strict=True):
+        event = used.get(waiting.login.identity.login_id)
+        if event is not None and event.attempt == waiting.login.attempt:
+            version = ledger.read(tx, organization, now=clock.now()).version if _is_for_settings(event) else 0
+            found[event.attempt] = _answer(event, person.member, person.slug, version)
+    return found
+
+
+def _answer(event: LoginAttempt, member: Member | None, slug: str, version: int) -> Answer:
+    if event.reason or member is None:
+        return Denied(Reason(event.reason or Reason.UNAVAILABLE), event.reference, member)
+    if _is_for_settings(event):
+        return Allowed(member, slug, "settings", version)
+    return Allowed(member, slug, "seat", member.generation)
+
+
+def _is_for_settings(event: LoginAttempt) -> bool:
+    return event.changes.get("session") == "settings"
 
 
 def _replayed(tx: Connection, organization: str, login: Login, clock: Clock) -> Denied:

@@ -12,7 +12,7 @@ from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
-from sso_gate.storage.tables import connection
+from sso_gate.storage.tables import connection, identity, member
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,16 @@ class Gathered:
 def gather(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> list[Gathered]:
     """Return the facts about each identity, in the order given, as this transaction sees them."""
     owner = organizations.get(tx, organization)
-    enabled = _enabled_connections(tx, organization, identities)
-    bound = members.by_identity(tx, {(proved.connection, proved.subject) for proved in identities})
+    enabled, bound = _people(tx, organization, identities)
+    standings = [email_standing(proved, owner) for proved in identities]
     unbound = {
-        proved.email for proved in identities if proved.email and (proved.connection, proved.subject) not in bound
+        proved.email
+        for proved, standing in zip(identities, standings, strict=True)
+        if proved.email and standing is EmailStanding.TRUSTED and (proved.connection, proved.subject) not in bound
     }
     awaited = members.by_email(tx, organization, unbound) if unbound else {}
     found = []
-    for proved in identities:
-        standing = email_standing(proved, owner)
+    for proved, standing in zip(identities, standings, strict=True):
         tie, member = _tie(proved, standing, bound, awaited)
         facts = Facts(
             organization_enabled=owner is not None and owner.enabled,
@@ -50,11 +51,22 @@ def gather(tx: Connection, organization: str, identities: Sequence[Identity], *,
     return found
 
 
-def _enabled_connections(tx: Connection, organization: str, identities: Sequence[Identity]) -> set[str]:
-    named = {proved.connection for proved in identities}
+def _people(
+    tx: Connection, organization: str, identities: Sequence[Identity]
+) -> tuple[set[str], dict[tuple[str, str], Member]]:
+    """Return which of the connections are enabled, and the members to whom the identities are bound: one statement."""
     columns = connection.c
-    query = select(columns.id).where(columns.id.in_(named), columns.organization == organization, columns.enabled)
-    return set(tx.execute(query).scalars())
+    mine = (identity.c.connection == columns.id) & identity.c.subject.in_({proved.subject for proved in identities})
+    query = (
+        select(columns.id.label("via"), columns.enabled.label("via_enabled"), identity.c.subject.label("via_subject"))
+        .add_columns(*member.c)
+        .join_from(connection, identity, mine, isouter=True)
+        .join(member, member.c.id == identity.c.member, isouter=True)
+        .where(columns.id.in_({proved.connection for proved in identities}), columns.organization == organization)
+    )
+    rows = tx.execute(query).all()
+    bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
+    return {row.via for row in rows if row.via_enabled}, bound
 
 
 def _tie(

@@ -4,6 +4,7 @@ In SQL first (member, pool, audit, outbox in one transaction), then in Redis; a 
 outbox row, and any process finishes it.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.clock import Clock
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Unavailable
-from sso_gate.identity import new_id
+from sso_gate.identity import email_domain, new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
@@ -86,54 +87,61 @@ class Revoker:
         await self.sessions.purge(organization, member, below=below)
 
     async def _afterwards(self, organization: str, released: Released) -> None:
-        try:
+        # The outbox row is committed: any process finishes it; sessions die with their lease besides.
+        with contextlib.suppress(Unavailable):
             await self.purge(organization, released.member.id, below=released.generation)
             await self.counter.publish(organization, released.pool)
-        except Unavailable:
-            pass  # the outbox row is committed: any process finishes it; sessions die with their lease besides
 
     def _release(self, tx: Connection, organization: str, email: str, leaving: MemberState, by: Actor) -> Released:
-        """Release, and keep the freed seat for whoever waits where the organization wants that."""
         released = self._take_back(tx, organization, email, leaving, by)
-        if not organizations.holds_for_waiting(tx, organization):
-            return released
-        pool = waitlist.offer(tx, organization, clock=self.clock, until=self.clock.now() + self.hold)
-        return replace(released, pool=pool)
+        return replace(released, pool=self._offer(tx, organization))
+
+    def _offer(self, tx: Connection, organization: str) -> Pool:
+        """Keep what was freed for whoever waits."""
+        return waitlist.offer(tx, organization, clock=self.clock, until=self.clock.now() + self.hold)
 
     def _take_back(self, tx: Connection, organization: str, email: str, leaving: MemberState, by: Actor) -> Released:
-        now = self.clock.now()
-        ledger.lock(tx, organization, now=now)
-        member = _existing(tx, organization, email)
+        ledger.lock(tx, organization, now=self.clock.now())
+        member, now, event = _existing(tx, organization, email), self.clock.now(), new_id("evt", self.clock)
         if member.role is Role.PRIMARY_OWNER:
             raise InvalidInput("email", "the primary owner always holds a seat; transfer primary ownership first")
-        pool = ledger.free(tx, organization, member.id, leaving=leaving, now=now)
+        pool = ledger.free(tx, organization, member.id, leaving=leaving, event=event, now=now)
         if pool is None:
             if leaving is MemberState.RELEASED:
                 raise Conflict(f"{member.email} holds no seat")
-            members.set_state(tx, member.id, leaving)
-            pool = ledger.begin_generation(tx, organization, now=now)
+            pool = self._leave_line(tx, member, leaving)
         outbox.add(tx, organization, PURGE, subject=member.id, generation=pool.version, clock=self.clock)
-        audit.record(tx, [self._event(Action.SEAT_RELEASE, member, pool, by, {"state": leaving})])
+        audit.record(tx, [self._event(event, Action.SEAT_RELEASE, member, pool, by, {"state": leaving})])
         return Released(member, pool.version, pool)
 
+    def _leave_line(self, tx: Connection, member: Member, leaving: MemberState) -> Pool:
+        """Take somebody without a seat off the waiting list, and the seat that was kept for them away."""
+        members.set_state(tx, member.id, leaving)
+        waitlist.forget(tx, member.id)
+        ledger.drop_hold(tx, member.id)
+        return ledger.begin_generation(tx, member.organization, now=self.clock.now())
+
     def _reassign(self, tx: Connection, organization: str, giver: str, taker: str, by: Actor) -> Released:
-        now = self.clock.now()
         released = self._take_back(tx, organization, giver, MemberState.RELEASED, by)
         receiver = members.find(tx, organization, taker) or self._invite(tx, organization, taker)
-        if receiver.state in (MemberState.HELD, MemberState.BLOCKED):
-            raise Conflict(f"{receiver.email} cannot take a seat: {receiver.state}")
-        pool = ledger.grant(tx, organization, [receiver.id], now=now)
+        if receiver.id == released.member.id or receiver.state in (MemberState.HELD, MemberState.BLOCKED):
+            raise Conflict(f"{receiver.email} cannot take this seat")
+        event = new_id("evt", self.clock)
+        pool = ledger.grant(tx, organization, {receiver.id: event}, now=self.clock.now())
         changes = {"seat": "granted", "from": released.member.id}
-        audit.record(tx, [self._event(Action.SEAT_GRANT, receiver, pool, by, changes)])
-        return replace(released, pool=pool)
+        audit.record(tx, [self._event(event, Action.SEAT_GRANT, receiver, pool, by, changes)])
+        return replace(
+            released, pool=self._offer(tx, organization)
+        )  # a seat that was kept for the receiver is free now
 
     def _invite(self, tx: Connection, organization: str, email: str) -> Member:
-        if "@" not in email:
-            raise InvalidInput("email", "expected an email address")
+        owner = organizations.get(tx, organization)
+        if owner is None or email_domain(email) not in owner.domains:
+            raise InvalidInput("email", "expected an address in one of the organization's domains")
         member = Member(
             id=new_id("mem", self.clock),
             organization=organization,
-            email=email,
+            email=email.strip(),
             name="",
             listed_role=Role.USER,
             role=Role.USER,
@@ -145,9 +153,11 @@ class Revoker:
         members.add(tx, [member], source="invite", at=self.clock.now())
         return member
 
-    def _event(self, action: Action, member: Member, pool: Pool, by: Actor, changes: Mapping[str, object]) -> Event:
+    def _event(
+        self, event: str, action: Action, member: Member, pool: Pool, by: Actor, changes: Mapping[str, object]
+    ) -> Event:
         return Event(
-            id=new_id("evt", self.clock),
+            id=event,
             organization=member.organization,
             at=self.clock.now(),
             action=action,

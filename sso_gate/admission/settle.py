@@ -1,8 +1,9 @@
 """Carries the decision out in SQL: who comes in, with which seat, and the audit record, in one transaction.
 
 `settle` answers a batch of one organization's logins. People who hold a seat, people who are refused whatever the
-seats, and known people for whom there is none are answered without a lock (S1); whoever might take a seat is decided
-again under the lock of the pool row, in order of arrival (S2).
+seats, and waiting people for whom there is none are answered without a lock (S1); whoever might take a seat is decided
+again under the lock of the pool row, in order of arrival (S2). Until the lock is taken nothing is written, so that no
+two transactions wait for each other; what nothing else of the batch depends on is written at the end, all at once.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Login:
 
     identity: Identity
     attempt: str
-    client: Client = Client()
+    client: Client = field(default_factory=Client)
     mapped_role: Role | None = None
 
 
@@ -63,159 +64,179 @@ Answer = Allowed | Denied
 
 @dataclass(slots=True)
 class _Batch:
-    """What one transaction is about to write."""
+    """What one transaction has found and is about to write."""
 
     tx: Connection
     organization: str
+    logins: Sequence[Login]
     clock: Clock
+    hold: timedelta
     now: datetime
-    events: list[Event] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
     pool: Pool | None = None
+    answers: dict[int, Answer] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    came: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    refused_again: list[str] = field(default_factory=list)
+    roles: dict[str, Role] = field(default_factory=dict)
+
+    def gather(self, places: Sequence[int]) -> dict[int, Gathered]:
+        """Return the facts about the logins at these places, as SQL says now."""
+        found = gather(self.tx, self.organization, [self.logins[at].identity for at in places], now=self.now)
+        return dict(zip(places, found, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One answer for each login, in order, and the pool where it was changed."""
+    """One answer for each login, in order, and the pool where it was read or changed."""
 
     answers: list[Answer]
     pool: Pool | None
 
 
-def settle(tx: Connection, organization: str, logins: Sequence[Login], *, hint: Hint, clock: Clock) -> Settled:
+def settle(
+    tx: Connection, organization: str, logins: Sequence[Login], *, hint: Hint, clock: Clock, hold: timedelta
+) -> Settled:
     """Return the answers, written with their audit events in this transaction.
+
+    `hold` is how long a seat is kept for somebody who waits, should one have to be passed on.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a proof in the batch was used before; nothing of the batch may stay.
     """
-    batch = _Batch(tx, organization, clock, clock.now())
-    answers: dict[int, Answer] = {}
-    undecided = _without_lock(batch, logins, answers, hint)
+    batch = _Batch(tx, organization, logins, clock, hold, clock.now())
+    undecided = _without_lock(batch)
+    if undecided and hint != "free":
+        undecided = _refuse_waiting(batch, undecided)
     if undecided:
-        _under_lock(batch, logins, undecided, answers)
-    audit.record(tx, batch.events)
-    members.note_login(tx, batch.seen, at=batch.now)
-    return Settled([answers[at] for at in range(len(logins))], batch.pool)
+        _under_lock(batch, list(undecided))
+    _write(batch)
+    return Settled([batch.answers[at] for at in range(len(logins))], batch.pool)
 
 
-def _without_lock(batch: _Batch, logins: Sequence[Login], answers: dict[int, Answer], hint: Hint) -> list[int]:
-    undecided = []
-    gathered = gather(batch.tx, batch.organization, [login.identity for login in logins], now=batch.now)
-    for at, (login, known) in enumerate(zip(logins, gathered, strict=True)):
+def _without_lock(batch: _Batch) -> dict[int, Gathered]:
+    """Answer whoever needs no seat, and return the others."""
+    undecided = {}
+    for at, known in batch.gather(range(len(batch.logins))).items():
         verdict = decide(known.facts)
         # Binding a first identity is for the lock too: two identities with one email must not both be first.
         if isinstance(verdict, AdmitIfSeat) or (known.facts.tie is Tie.AWAITED and not isinstance(verdict, Refuse)):
-            undecided.append(at)
+            undecided[at] = known
         else:
-            answers[at] = _answer(batch, login, known, verdict)
-    if undecided and hint == "full":
-        return _refuse_known(batch, logins, gathered, undecided, answers)
+            batch.answers[at] = _answer(batch, at, known, verdict)
     return undecided
 
 
-def _refuse_known(
-    batch: _Batch, logins: Sequence[Login], gathered: list[Gathered], undecided: list[int], answers: dict[int, Answer]
-) -> list[int]:
-    # The counter says full: ask SQL without a lock. A full pool now is a true answer for whoever has no seat kept for
-    # them.
-    pool = ledger.read(batch.tx, batch.organization, now=batch.now)
-    kept = waitlist.held_for(batch.tx, batch.organization, now=batch.now)
-    still = []
-    for at in undecided:
-        known = gathered[at]
-        waits = known.facts.tie is Tie.BOUND and known.facts.state is MemberState.WAITING
-        owner = known.facts.role in OWNERS
-        if pool.available or known.member is None or not waits or owner or known.member.id in kept:
-            still.append(at)
-        else:
-            answers[at] = _no_seat(batch, logins[at], known.member, pool)
-    return still
+def _refuse_waiting(batch: _Batch, undecided: dict[int, Gathered]) -> dict[int, Gathered]:
+    """Refuse those who wait already, while SQL says that no seat is free and none is kept for them; return the others.
+
+    A full pool now is a true answer whoever changes it next, so it needs no lock, and a storm of people who come again
+    costs a read and a row of audit each.
+    """
+    batch.pool = ledger.read(batch.tx, batch.organization, now=batch.now)
+    if batch.pool.available:
+        return undecided
+    waiting = {at: known.member.id for at, known in undecided.items() if known.member and _only_waits(known)}
+    kept = ledger.kept(batch.tx, set(waiting.values()), now=batch.now) if batch.pool.reserved else set()
+    for at, who in waiting.items():
+        if who not in kept:
+            known = undecided.pop(at)
+            batch.refused_again.append(who)
+            batch.answers[at] = _no_seat(batch, at, known.member, batch.pool)
+    return undecided
 
 
-def _under_lock(batch: _Batch, logins: Sequence[Login], undecided: list[int], answers: dict[int, Answer]) -> None:
-    batch.pool = ledger.lock(batch.tx, batch.organization, now=batch.now)
+def _only_waits(known: Gathered) -> bool:
+    facts = known.facts
+    return facts.tie is Tie.BOUND and facts.state is MemberState.WAITING and facts.role not in OWNERS
+
+
+def _under_lock(batch: _Batch, undecided: list[int]) -> None:
+    pool = ledger.lock(batch.tx, batch.organization, now=batch.now)
+    batch.now = batch.clock.now()  # the lock may have been waited for
+    if pool.lapsed:
+        pool = waitlist.offer(batch.tx, batch.organization, clock=batch.clock, until=batch.now + batch.hold)
+    batch.pool = pool
     while undecided:
-        # Two tabs of one person, or two identities with one email, are decided one after the other: the second must see
-        # what the first did.
-        round_, undecided = _first_of_each_person(logins, undecided)
-        gathered = gather(batch.tx, batch.organization, [logins[at].identity for at in round_], now=batch.now)
-        _one_round(batch, [logins[at] for at in round_], gathered, round_, answers)
+        undecided = _one_round(batch, pool, undecided)
+        pool = batch.pool
 
 
-def _first_of_each_person(logins: Sequence[Login], undecided: list[int]) -> tuple[list[int], list[int]]:
-    first: list[int] = []
-    later: list[int] = []
-    seen: set[tuple[str, str]] = set()
-    for at in undecided:
-        proved = logins[at].identity
-        keys = {(proved.connection, proved.subject), ("", normal_email(proved.email or proved.subject))}
-        (later if keys & seen else first).append(at)
-        seen |= keys
-    return first, later
+def _one_round(batch: _Batch, pool: Pool, undecided: list[int]) -> list[int]:
+    """Decide in order of arrival and return whom a later round has to decide.
 
-
-def _one_round(
-    batch: _Batch, logins: list[Login], gathered: list[Gathered], places: list[int], answers: dict[int, Answer]
-) -> None:
-    assert batch.pool is not None  # noqa: S101 - taken with the lock; tells the type checker
-    kept = waitlist.held_for(batch.tx, batch.organization, now=batch.now)
-    pool, takers, refused = batch.pool, [], []
+    Those are the second tab of one person, or a second identity with the same email: they must see what the first did.
+    """
+    gathered = batch.gather(undecided)
+    people = {known.member.id for known in gathered.values() if known.member}
+    kept = ledger.kept(batch.tx, people, now=batch.now) if pool.reserved and people else set()
+    takers, refused, later, met = [], [], [], set[str]()
     left = pool.available
-    for login, known, at in zip(logins, gathered, places, strict=True):
-        verdict = decide(known.facts)
-        if not isinstance(verdict, AdmitIfSeat):
-            answers[at] = _answer(batch, login, known, verdict)
-        elif known.member is not None and known.member.id in kept:
-            takers.append((login, known, at))
-        elif left > 0:
-            left -= 1
-            takers.append((login, known, at))
+    for at, known in gathered.items():
+        verdict, person = decide(known.facts), _person(batch.logins[at].identity, known)
+        if person & met:
+            later.append(at)
+        elif not isinstance(verdict, AdmitIfSeat):
+            batch.answers[at] = _answer(batch, at, known, verdict)
+            met |= person if known.facts.tie is Tie.AWAITED else set()
+        elif (known.member and known.member.id in kept) or left > 0:
+            left -= 0 if known.member and known.member.id in kept else 1
+            takers.append((at, known))
+            met |= person
         else:
-            refused.append((login, known, at, verdict))
-    _grant(batch, takers, answers)
-    _refuse(batch, refused, answers)
+            refused.append((at, known, verdict))
+            met |= person if known.facts.tie is not Tie.BOUND else set()
+    _grant(batch, takers)
+    _refuse(batch, refused)
+    return later
 
 
-def _grant(batch: _Batch, takers: list[tuple[Login, Gathered, int]], answers: dict[int, Answer]) -> None:
+def _person(proved: Identity, known: Gathered) -> set[str]:
+    """Return the names under which two logins of a batch may turn out to be one person."""
+    if known.member:
+        return {known.member.id}
+    return {f"{proved.connection} {proved.subject}", normal_email(proved.email or proved.subject)}
+
+
+def _grant(batch: _Batch, takers: list[tuple[int, Gathered]]) -> None:
     if not takers:
         return
-    people = _know(batch, [(login, known) for login, known, _ in takers], MemberState.RELEASED)
-    pool = batch.pool = ledger.grant(batch.tx, batch.organization, [person.id for person in people], now=batch.now)
-    for person, (login, known, at) in zip(people, takers, strict=True):
-        role = _role_in_force(batch, login, person)
-        batch.seen.append(person.id)
-        batch.events.append(_event(batch, login, person, None, pool, {"seat": "granted", **role}))
-        answers[at] = Allowed(person, known.slug, "seat", pool.version)
+    people = _know(batch, takers, MemberState.RELEASED)
+    ids = {person.id: new_id("evt", batch.clock) for person in people}
+    pool = batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now)
+    for person, (at, known) in zip(people, takers, strict=True):
+        batch.came.add(person.id)
+        changes = {"seat": "granted", **_role_in_force(batch, at, person)}
+        batch.events.append(_event(batch, at, person, None, pool, changes, event_id=ids[person.id]))
+        batch.answers[at] = Allowed(person, known.slug, "seat", pool.version)
 
 
-def _refuse(batch: _Batch, refused: list[tuple[Login, Gathered, int, AdmitIfSeat]], answers: dict[int, Answer]) -> None:
-    if not refused:
-        return
+def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> None:
     assert batch.pool is not None  # noqa: S101 - taken with the lock; tells the type checker
-    people = _know(batch, [(login, known) for login, known, _, _ in refused], MemberState.WAITING)
-    for person, (login, known, at, verdict) in zip(people, refused, strict=True):
+    people = _know(batch, [(at, known) for at, known, _ in refused], MemberState.WAITING)
+    for person, (at, known, verdict) in zip(people, refused, strict=True):
         if verdict.settings_without_seat:
-            answers[at] = _to_settings(batch, login, person, known.slug)
+            batch.answers[at] = _to_settings(batch, at, person, known.slug)
         else:
-            answers[at] = _no_seat(batch, login, person, batch.pool)
+            (batch.refused_again.append if person.id in batch.refused else batch.refused.add)(person.id)
+            batch.answers[at] = _no_seat(batch, at, person, batch.pool)
 
 
-def _know(batch: _Batch, people: list[tuple[Login, Gathered]], state: MemberState) -> list[Member]:
+def _know(batch: _Batch, people: list[tuple[int, Gathered]], state: MemberState) -> list[Member]:
     """Make members of strangers and bind the identities that are not bound yet; return everybody's member."""
-    strangers = {login.attempt: _stranger(batch, login, state) for login, known in people if known.member is None}
+    strangers = {at: _stranger(batch, batch.logins[at].identity, state) for at, known in people if known.member is None}
     members.add(batch.tx, list(strangers.values()), source="login", at=batch.now)
-    known_people = [known.member or strangers[login.attempt] for login, known in people]
+    known_people = [known.member or strangers[at] for at, known in people]
     ties = [
-        (member.id, login.identity)
-        for member, (login, known) in zip(known_people, people, strict=True)
+        (person.id, batch.logins[at].identity)
+        for person, (at, known) in zip(known_people, people, strict=True)
         if known.facts.tie is not Tie.BOUND
     ]
     members.bind(batch.tx, ties, at=batch.now)
     return known_people
 
 
-def _stranger(batch: _Batch, login: Login, state: MemberState) -> Member:
-    proved = login.identity
+def _stranger(batch: _Batch, proved: Identity, state: MemberState) -> Member:
     return Member(
         id=new_id("mem", batch.clock),
         organization=batch.organization,
@@ -230,71 +251,82 @@ def _stranger(batch: _Batch, login: Login, state: MemberState) -> Member:
     )
 
 
-def _answer(batch: _Batch, login: Login, known: Gathered, verdict: Verdict) -> Answer:
-    """Write and return an answer that needs no seat to be taken."""
+def _answer(batch: _Batch, at: int, known: Gathered, verdict: Verdict) -> Answer:
+    """Note and return an answer that needs no seat to be taken."""
     match verdict:
         case Refuse(reason):
-            event = _event(batch, login, known.member, reason, None, {})
+            event = _event(batch, at, known.member, reason, None, {})
             batch.events.append(event)
             return Denied(reason, event.reference, known.member)
         case Admit():
-            return _returning(batch, login, _bound(batch, login, known), known.slug)
+            return _returning(batch, at, _bound(batch, at, known), known.slug)
         case AdmitToSettings():
-            return _to_settings(batch, login, _bound(batch, login, known), known.slug)
+            return _to_settings(batch, at, _bound(batch, at, known), known.slug)
         case AdmitIfSeat():
             raise AssertionError("a seat is taken under the lock alone")
 
 
-def _bound(batch: _Batch, login: Login, known: Gathered) -> Member:
-    """Return the member after binding an identity that was awaited."""
+def _bound(batch: _Batch, at: int, known: Gathered) -> Member:
+    """Return the member after binding an identity that was awaited, which happens under the lock alone."""
     assert known.member is not None  # noqa: S101 - only a member has a seat or a role
     if known.facts.tie is Tie.AWAITED:
-        members.bind(batch.tx, [(known.member.id, login.identity)], at=batch.now)
+        members.bind(batch.tx, [(known.member.id, batch.logins[at].identity)], at=batch.now)
     return known.member
 
 
-def _returning(batch: _Batch, login: Login, member: Member, slug: str) -> Allowed:
+def _returning(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
     if member.last_login is None or batch.now - member.last_login > _LOGIN_NOTED_EVERY:
-        batch.seen.append(member.id)
-    batch.events.append(_event(batch, login, member, None, None, _role_in_force(batch, login, member)))
+        batch.came.add(member.id)
+    batch.events.append(_event(batch, at, member, None, None, _role_in_force(batch, at, member)))
     return Allowed(member, slug, "seat", member.generation)
 
 
-def _to_settings(batch: _Batch, login: Login, member: Member, slug: str) -> Allowed:
-    pool = batch.pool or ledger.read(batch.tx, batch.organization, now=batch.now)
-    batch.events.append(_event(batch, login, member, None, pool, {"session": "settings"}))
-    return Allowed(member, slug, "settings", pool.version)
+def _to_settings(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
+    batch.pool = batch.pool or ledger.read(batch.tx, batch.organization, now=batch.now)
+    batch.events.append(_event(batch, at, member, None, batch.pool, {"session": "settings"}))
+    return Allowed(member, slug, "settings", batch.pool.version)
 
 
-def _no_seat(batch: _Batch, login: Login, member: Member, pool: Pool) -> Denied:
-    waitlist.note_refusal(batch.tx, batch.organization, member.id, now=batch.now)
-    event = _event(batch, login, member, Reason.SEAT_UNAVAILABLE, pool, {})
+def _no_seat(batch: _Batch, at: int, member: Member | None, pool: Pool) -> Denied:
+    event = _event(batch, at, member, Reason.SEAT_UNAVAILABLE, pool, {})
     batch.events.append(event)
     return Denied(Reason.SEAT_UNAVAILABLE, event.reference, member)
 
 
-def _role_in_force(batch: _Batch, login: Login, member: Member) -> dict[str, object]:
-    """Set the role that name and groups give together, and return the change for the audit; a primary owner stays."""
+def _role_in_force(batch: _Batch, at: int, member: Member) -> dict[str, object]:
+    """Note the role that name and groups give together, and return the change for the audit; a primary owner stays."""
     if member.role is Role.PRIMARY_OWNER:
         return {}
-    role = members.higher(member.listed_role, login.mapped_role or Role.USER)
+    role = members.higher(member.listed_role, batch.logins[at].mapped_role or Role.USER)
     if role is member.role:
         return {}
-    members.set_role(batch.tx, member.id, role)
+    batch.roles[member.id] = role
     return {"role": [member.role, role]}
+
+
+def _write(batch: _Batch) -> None:
+    """Write what was noted, rows in one order in every process."""
+    audit.record(batch.tx, batch.events)
+    waitlist.note_first(batch.tx, batch.organization, batch.refused, now=batch.now)
+    waitlist.note_again(batch.tx, batch.refused_again, now=batch.now)
+    for member_id in sorted(batch.roles):
+        members.set_role(batch.tx, member_id, batch.roles[member_id])
+    members.note_login(batch.tx, sorted(batch.came), at=batch.now)
 
 
 def _event(
     batch: _Batch,
-    login: Login,
+    at: int,
     member: Member | None,
     reason: Reason | None,
     pool: Pool | None,
     changes: dict[str, object],
+    *,
+    event_id: str = "",
 ) -> Event:
-    proved = login.identity
+    login, proved = batch.logins[at], batch.logins[at].identity
     return Event(
-        id=new_id("evt", batch.clock),
+        id=event_id or new_id("evt", batch.clock),
         organization=batch.organization,
         at=batch.now,
         action=Action.LOGIN,

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sso_gate.api.caller import Caller, caller_with
+from sso_gate.api.description import read_description
 from sso_gate.audit import store as audit
 from sso_gate.audit.store import AuditFilter
 from sso_gate.billing import documents, purchase
@@ -189,6 +190,7 @@ async def _body(request: Request, fields: dict[str, type], *, required: tuple[st
 def api_routes() -> list[Route]:
     """Return the routes of the API."""
     return [
+        Route("/api/v1/openapi.json", read_description, methods=["GET"]),
         Route("/api/v1/seats", seats, methods=["GET"]),
         Route("/api/v1/seat-quotes", make_quote, methods=["POST"]),
         Route("/api/v1/seat-orders", place_order, methods=["POST"]),

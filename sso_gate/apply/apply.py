@@ -74,7 +74,7 @@ async def apply(
     ]
 
     def work(tx: Transaction) -> tuple[Applied, Pool]:
-        applied, pool = _Applying(tx, runtime, wanted, ready, maker, places).run()
+        applied, pool = _Applying(tx, runtime, wanted, ready, maker, places, new_id("evt", runtime.clock)).run()
         if dry_run:
             raise _DryRun(applied)
         return applied, pool
@@ -109,6 +109,7 @@ class _Applying:
     settings: list[SamlSettings | OidcSettings]
     maker: str
     places: _Places
+    event_id: str
 
     def run(self) -> tuple[Applied, Pool]:
         now = self.runtime.clock.now()
@@ -276,11 +277,11 @@ class _Applying:
         if not pool.available:
             raise self.places.wrong(("contract", "seats"), "the primary owner needs a seat, and none is free")
         changes.append(f"seat given to {owner.email}")
-        return ledger.grant(self.tx, organization.id, [owner.id], now=now)
+        return ledger.grant(self.tx, organization.id, {owner.id: self.event_id}, now=now)
 
     def _event(self, organization: Organization, changes: list[str], pool: Pool, now: datetime) -> Event:
         return Event(
-            id=new_id("evt", self.runtime.clock),
+            id=self.event_id,
             organization=organization.id,
             at=now,
             action=Action.ORGANIZATION_APPLY,

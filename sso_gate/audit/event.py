@@ -1,13 +1,11 @@
-"""One audit event, as a frozen value and as the JSON that everybody reads (version 1 of its form)."""
+"""One audit event, as a frozen value. The text that is kept of it is made in `canonical.py`."""
 
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from sso_gate.clock import iso
 from sso_gate.errors import Reason
 
 # Crockford's base 32: no I, L, O or U, so a reference can be read out to the help desk.
@@ -42,7 +40,18 @@ class Action(StrEnum):
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret
     API_AUTH = "api.auth"
+    AUDIT_READ = "audit.read"
     AUDIT_EXPORT = "audit.export"
+    AUDIT_CHECKPOINT = "audit.checkpoint"
+    AUDIT_RETENTION = "audit.retention.change"
+    AUDIT_EXPIRE = "audit.expire"
+    AUDIT_ERASE = "audit.erase"
+    AUDIT_CLOCK = "audit.clock"
+    STREAM_CREATE = "audit.stream.create"
+    STREAM_UPDATE = "audit.stream.update"
+    STREAM_DELETE = "audit.stream.delete"
+    STREAM_TEST = "audit.stream.test"
+    STREAM_FAIL = "audit.stream.fail"
     INVOICE_ISSUE = "invoice.issue"
     BREAKGLASS_ISSUE = "breakglass.issue"
     BREAKGLASS_USE = "breakglass.use"
@@ -51,11 +60,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it; `name` is personal data (an email for people, a token's name for programs)."""
+    """Who did it. Personal data: `name` (an email for people, a token's name for programs) and `subject`, the name that the
+    identity provider has for the person.
+    """
 
     type: ActorType
     id: str = ""
     name: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +129,3 @@ class Event:
 def new_reference() -> str:
     """Return a short code for the help desk, such as 7K3M9Q2W: it names an event and opens nothing."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_REFERENCE_LENGTH))
-
-
-def event_json(event: Event) -> str:
-    """Return the event as one line of JSON; text from outside is cut to 512 characters and can only be a
-    JSON string.
-    """
-    body = {
-        "v": 1,
-        "id": event.id,
-        "time": iso(event.at),
-        "organization": event.organization,
-        "action": event.action,
-        "outcome": event.outcome,
-        "reason": event.reason,
-        "check": event.check[:MAX_TEXT],
-        "reference": event.reference,
-        "actor": {"type": event.actor.type, "id": event.actor.id, "name": event.actor.name[:MAX_TEXT]},
-        "target": event.target[:MAX_TEXT],
-        "via": {"connection": event.via.connection, "protocol": event.via.protocol, "token": event.via.token},
-        "client": {"ip": event.client.address, "ua": event.client.user_agent[:MAX_TEXT]},
-        "request": {"id": event.client.request_id},
-        "seat": {"limit": event.seat.limit, "used": event.seat.used} if event.seat else None,
-        "changes": event.changes,
-        "repeat": {"count": event.repeat_count, "first": iso(event.repeat_first or event.at)},
-    }
-    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))

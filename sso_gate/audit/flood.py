@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sso_gate.audit import store
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
 from sso_gate.clock import to_micros
 from sso_gate.errors import Reason
 from sso_gate.storage.redis import Redis, Script
+from sso_gate.storage.runtime import Runtime
 
 ONE_BY_ONE = 20
 _COUNT = Script.load("sso_gate.audit", "flood.lua")
@@ -26,7 +28,7 @@ class Floods:
     redis: Redis
 
     async def counted_under(self, event: Event) -> str:
-        """Return the reference of the flood that this refusal was counted in, or '' when it is to be written by itself."""
+        """Return the reference of the flood that this refusal was counted in, or '' when it is to be written alone."""
         minute = to_micros(event.at) // to_micros(datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
         words = [minute, event.action, event.reason, event.client.address, event.via.connection, event.via.protocol]
         field = json.dumps(words)
@@ -48,6 +50,14 @@ class Floods:
     async def forget(self, organization: str, field: str) -> None:
         """Forget a flood that is on record now."""
         await self.redis.drop_fields(_floods(organization), f"count|{field}", f"reference|{field}")
+
+
+async def record_unproved(runtime: Runtime, event: Event) -> str:
+    """Put a refusal of a message that proved nothing on record, by itself or counted; return the reference to tell."""
+    counted = await Floods(runtime.redis).counted_under(event)
+    if not counted:
+        await runtime.database.write(lambda tx: store.record(tx, [event]))
+    return counted or event.reference
 
 
 def _begin(field: str) -> datetime:

@@ -1,7 +1,7 @@
 """Rows of the audit log: written in somebody's transaction, read page by page."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,9 +97,12 @@ class LoginAttempt:
     changes: dict[str, Any]
 
 
-def login_attempt(tx: Connection, login_id: str) -> LoginAttempt | None:
-    """Return the login that used up this proof, or None when nobody has."""
+def login_attempts(tx: Connection, login_ids: Collection[str]) -> dict[str, LoginAttempt]:
+    """Return the logins that used up these proofs, by proof; a proof that nobody has used is left out."""
     table = audit_event.c
-    query = select(table.attempt, table.reason, table.reference, table.body).where(table.login_id == login_id)
-    row = tx.execute(query).one_or_none()
-    return LoginAttempt(row.attempt, row.reason, row.reference, json.loads(row.body)["changes"]) if row else None
+    query = select(table.login_id, table.attempt, table.reason, table.reference, table.body)
+    rows = tx.execute(query.where(table.login_id.in_(list(login_ids))))
+    return {
+        row.login_id: LoginAttempt(row.attempt, row.reason, row.reference, json.loads(row.body)["changes"])
+        for row in rows
+    }

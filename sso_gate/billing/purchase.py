@@ -6,7 +6,7 @@ transaction with the seat pool, the seats kept for whoever waits, the audit reco
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -21,12 +21,15 @@ from sso_gate.identity import new_id
 from sso_gate.organizations.organization import Organization
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
+from sso_gate.seats.forecast import Forecast, forecast
+from sso_gate.seats.history import DayInUse, daily, in_use_by_day
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime
 
 __all__ = ["BillingError", "KeyReused", "Ordered", "Preview", "Quote", "SeatsOverview", "Stale"]
 
+HISTORY = timedelta(days=182)
 SEATS_INCREASED = "seats.increased"
 Outcome = Ordered | Stale | KeyReused
 
@@ -55,15 +58,40 @@ async def seats_overview(runtime: Runtime, organization_id: str) -> SeatsOvervie
     return await runtime.database.read(work)
 
 
-async def preview(runtime: Runtime, *, organization: Organization, add: int) -> Preview:
-    """Return what so many seats would cost now; nothing is stored. `BillingError` where there is no price."""
+@dataclass(frozen=True, slots=True)
+class SeatsOutlook:
+    """The seats in use by day over half a year, and when they run out at this pace; no forecast before 14
+    days of it.
+    """
+
+    history: tuple[DayInUse, ...]
+    forecast: Forecast | None
+
+
+async def seats_outlook(runtime: Runtime, organization_id: str) -> SeatsOutlook:
+    """Return the history of seats and the forecast that pages, API and command line share."""
     now = runtime.clock.now()
+
+    def work(tx: Connection) -> SeatsOutlook:
+        pool = ledger.read(tx, organization_id, now=now)
+        days = daily(tx, organization_id, since=now - HISTORY, now=now)
+        expected = forecast(days, in_use=pool.used, free=pool.available)
+        return SeatsOutlook(tuple(in_use_by_day(days, in_use=pool.used)), expected)
+
+    return await runtime.database.read(work)
+
+
+async def preview(runtime: Runtime, *, organization: Organization, add: int, on: date | None = None) -> Preview:
+    """Return what so many seats would cost now, or on a day; nothing is stored. `BillingError` where there
+    is no price.
+    """
+    when = on or runtime.clock.now()
 
     def work(tx: Connection) -> Preview:
         stored = billing_core.contract_of(tx, organization.id)
         if stored is None:
             raise billing_core.ContractInvalid("no contract")
-        return billing_core.what_if(stored.contract, stored.seats, add, now, stored.next_unit_price)
+        return billing_core.what_if(stored.contract, stored.seats, add, when, stored.next_unit_price)
 
     return await runtime.database.read(work)
 

@@ -57,7 +57,7 @@ async def renew(runtime: Runtime, organization_id: str, *, now: datetime) -> Ren
 def _adopt(tx: Connection, runtime: Runtime, organization: Organization, renewed: list[Renewed]) -> Pool:
     now = runtime.clock.now()
     # A late job may find people who came after the boundary: nobody who holds a seat loses it.
-    held = ledger.read(tx, organization.id, now=now)
+    held = ledger.lock(tx, organization.id, now=now)
     seats = max(billing_core.allocation(tx, organization.id), held.used + held.reserved)
     pool = adopt_allocation(tx, organization, seats, runtime=runtime)
     stored = billing_core.contract_of(tx, organization.id)

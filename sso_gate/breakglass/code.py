@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that looks like something else
+_LOOKS_LIKE = str.maketrans("OIL", "011")
 _GROUPS, _LENGTH = 4, 5
 
 
@@ -30,6 +31,6 @@ def new_code() -> str:
 
 
 def code_hash(typed: str) -> str:
-    """Return what is kept of a code; spaces, hyphens and letter case of what was typed do not matter."""
-    plain = "".join(character for character in typed.upper() if character.isalnum())
+    """Return what is kept of a code; spaces, hyphens, letter case, and O for 0 or I and L for 1, do not matter."""
+    plain = "".join(character for character in typed.upper().translate(_LOOKS_LIKE) if character.isalnum())
     return hashlib.sha256(plain.encode()).hexdigest()

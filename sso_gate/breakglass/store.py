@@ -11,6 +11,8 @@ from sso_gate.identity import new_id
 from sso_gate.storage.tables import breakglass_code, member
 
 _COLUMNS = breakglass_code.c
+_UNUSED = _COLUMNS.used_at.is_(None) & _COLUMNS.revoked_at.is_(None)
+_ISSUED = select(breakglass_code, member.c.email).join(member, member.c.id == _COLUMNS.member)
 
 
 def add(tx: Connection, organization: str, member_id: str, code: str, *, expires: datetime, clock: Clock) -> str:
@@ -22,32 +24,29 @@ def add(tx: Connection, organization: str, member_id: str, code: str, *, expires
     return code_id
 
 
-def use(tx: Connection, organization: str, member_id: str, typed: str, *, now: datetime) -> bool:
-    """Use the member's code up; False for a wrong, used, revoked or expired one. Of two who try at once one wins."""
-    living = (
-        (_COLUMNS.organization == organization)
-        & (_COLUMNS.member == member_id)
-        & (_COLUMNS.code_hash == code_hash(typed))
-        & _COLUMNS.used_at.is_(None)
-        & _COLUMNS.revoked_at.is_(None)
-        & (_COLUMNS.expires_at > to_micros(now))
-    )
-    return tx.execute(update(breakglass_code).where(living).values(used_at=to_micros(now))).rowcount == 1
+def living(tx: Connection, typed: str, *, now: datetime) -> IssuedCode | None:
+    """Return the code that was typed, or None for a wrong, used, revoked or expired one."""
+    right = (_COLUMNS.code_hash == code_hash(typed)) & (_COLUMNS.expires_at > to_micros(now))
+    row = tx.execute(_ISSUED.where(right & _UNUSED)).one_or_none()
+    return _issued(row) if row else None
+
+
+def use(tx: Connection, code: IssuedCode, *, now: datetime) -> bool:
+    """Use a living code up. Of two who try at once one wins; False for the other."""
+    unused = (_COLUMNS.id == code.id) & _UNUSED
+    return tx.execute(update(breakglass_code).where(unused).values(used_at=to_micros(now))).rowcount == 1
 
 
 def revoke(tx: Connection, organization: str, code_id: str, *, now: datetime) -> bool:
     """End a code; False when the organization has no such living code."""
-    living = (_COLUMNS.id == code_id) & (_COLUMNS.organization == organization) & _COLUMNS.revoked_at.is_(None)
-    unused = living & _COLUMNS.used_at.is_(None)
+    unused = (_COLUMNS.id == code_id) & (_COLUMNS.organization == organization) & _UNUSED
     return tx.execute(update(breakglass_code).where(unused).values(revoked_at=to_micros(now))).rowcount == 1
 
 
 def of_organization(tx: Connection, organization: str) -> list[IssuedCode]:
     """Return the organization's codes, oldest first."""
-    query = select(breakglass_code, member.c.email).join(member, member.c.id == _COLUMNS.member)
-    return [
-        _issued(row) for row in tx.execute(query.where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
-    ]
+    rows = tx.execute(_ISSUED.where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
+    return [_issued(row) for row in rows]
 
 
 def _issued(row: Row[Any]) -> IssuedCode:

@@ -1,13 +1,15 @@
 """`sso-gate connections`."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import click
 from sqlalchemy import Connection as Transaction
 
-from sso_gate.apply.metadata_refresh import fetch_metadata
+from sso_gate.apply.metadata_refresh import Look, fetch_metadata, last_look
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
 from sso_gate.cli.session import (
@@ -27,12 +29,13 @@ from sso_gate.cli.session import (
 )
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
-from sso_gate.errors import InvalidInput, NotFound
+from sso_gate.errors import Conflict, InvalidInput, NotFound
 from sso_gate.identity import new_id
 from sso_gate.login.trial import LIFETIME_SECONDS, Trial, Trials
 from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.protocols.saml.metadata import MetadataChange, compare, parse_identity_provider
 
+WARN_DAYS = 30
 _MARKS = {"passed": "ok", "failed": "FAILED", "not reached": "-", "not done": "-"}
 
 
@@ -45,38 +48,52 @@ def connections_group() -> None:
 @org_option
 @json_option
 def list_connections(*, slug: str, as_json: bool) -> None:
-    """Print the connections, and when their certificates expire."""
+    """Print the connections, when their certificates expire, and what of their metadata waits for an approval."""
 
     async def work(caller: Caller) -> list[dict[str, object]]:
         keyring, now = caller.runtime.keyring, caller.runtime.clock.now()
         found = await caller.runtime.database.read(
             lambda tx: connections.of_organization(tx, keyring, caller.organization.id)
         )
-        return [
-            {
-                "id": one.id,
-                "protocol": one.protocol,
-                "name": one.name,
-                "enabled": one.enabled,
-                "revision": one.revision,
-                "certificate_days_left": _days_left(one, now),
-            }
-            for one in found
-        ]
+        return [_row(one, await last_look(caller.runtime, one.id), now) for one in found]
 
     rows = run_for(slug, work)
+    for row in rows:
+        _warn(row)
     if as_json:
         show_json(rows)
     else:
-        show_table(
-            ("Id", "Protocol", "Name", "Enabled", "Revision", "Days left"), [tuple(row.values()) for row in rows]
-        )
+        shown = [(*list(row.values())[:6], "held" if row["metadata_held"] else "") for row in rows]
+        show_table(("Id", "Protocol", "Name", "Enabled", "Revision", "Days left", "Metadata"), shown)
 
 
-def _days_left(one: Connection, now: object) -> int | None:
+def _row(one: Connection, look: Look, now: datetime) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "protocol": one.protocol,
+        "name": one.name,
+        "enabled": one.enabled,
+        "revision": one.revision,
+        "certificate_days_left": _days_left(one, now),
+        "metadata_held": list(look.held),
+        "metadata_problem": look.problem,
+    }
+
+
+def _warn(row: dict[str, object]) -> None:
+    days, name = row["certificate_days_left"], row["id"]
+    if isinstance(days, int) and days < WARN_DAYS:
+        say(f"{name}: the last certificate {'has expired' if days < 0 else f'expires in {days} days'}")
+    if row["metadata_held"]:
+        say(f"{name}: a change of the metadata is held; approve it with import-metadata")
+    if row["metadata_problem"]:
+        say(f"{name}: metadata not refreshed: {row['metadata_problem']}")
+
+
+def _days_left(one: Connection, now: datetime) -> int | None:
     if not isinstance(one.settings, SamlSettings):
         return None
-    expiries = certificates_expiry(one.settings.certificates, now=now)  # type: ignore[arg-type]
+    expiries = certificates_expiry(one.settings.certificates, now=now)
     return max((expiry.days_left for expiry in expiries), default=None)
 
 
@@ -110,7 +127,12 @@ def import_metadata(*, connection_id: str, source: str, slug: str, dry_run: bool
         click.confirm(f"Approve: {', '.join(change.held)}", abort=True, err=True)
 
     async def work(caller: Caller) -> None:
-        await _save(caller, replace(known, settings=change.settings), {"metadata": list(change.changes)})
+        def changed(current: Connection) -> Connection:
+            if current.revision != known.revision:
+                raise Conflict(f"{connection_id} was changed meanwhile: look again")
+            return replace(current, settings=change.settings)
+
+        await _save(caller, connection_id, changed, {"metadata": list(change.changes)})
 
     run_for(slug, work)
     say(f"{connection_id} changed")
@@ -183,15 +205,21 @@ def disable(*, connection_id: str, slug: str, yes: bool) -> None:
 
 def _switch(connection_id: str, slug: str, *, enabled: bool) -> None:
     async def work(caller: Caller) -> None:
-        known = await _known(caller, connection_id)
-        await _save(caller, replace(known, enabled=enabled), {"enabled": enabled})
+        def changed(current: Connection) -> Connection:
+            return replace(current, enabled=enabled)
+
+        await _save(caller, connection_id, changed, {"enabled": enabled})
 
     run_for(slug, work)
     say(f"{connection_id} {'enabled' if enabled else 'disabled'}")
 
 
 async def _known(caller: Caller, connection_id: str) -> Connection:
-    found = await caller.runtime.database.read(lambda tx: connections.get(tx, caller.runtime.keyring, connection_id))
+    return await caller.runtime.database.read(lambda tx: _get(tx, caller, connection_id))
+
+
+def _get(tx: Transaction, caller: Caller, connection_id: str) -> Connection:
+    found = connections.get(tx, caller.runtime.keyring, connection_id)
     if found is None or found.organization != caller.organization.id:
         raise NotFound(f"no connection {connection_id}")
     return found
@@ -204,18 +232,22 @@ async def _saml(caller: Caller, connection_id: str) -> Connection:
     return found
 
 
-async def _save(caller: Caller, value: Connection, changes: dict[str, object]) -> None:
+async def _save(
+    caller: Caller, connection_id: str, changed: Callable[[Connection], Connection], changes: dict[str, object]
+) -> None:
+    """Change the connection as it is in this very transaction, with its event."""
     clock = caller.runtime.clock
 
     def write(tx: Transaction) -> None:
-        connections.change(tx, caller.runtime.keyring, value, at=clock.now())
+        current = _get(tx, caller, connection_id)
+        connections.change(tx, caller.runtime.keyring, changed(current), at=clock.now())
         event = Event(
             id=new_id("evt", clock),
-            organization=value.organization,
+            organization=current.organization,
             at=clock.now(),
             action=Action.CONNECTION_UPDATE,
             actor=OPERATOR,
-            target=value.id,
+            target=current.id,
             changes=changes,
         )
         audit.record(tx, [event])

@@ -1,4 +1,4 @@
-"""`sso-gate`: the commands, each loaded when it is asked for, because what all of them need together takes seconds to load."""
+"""`sso-gate`: the commands, each loaded when it is asked for: what all of them need together takes seconds to load."""
 
 from importlib import import_module
 
@@ -13,11 +13,16 @@ COMMANDS = {
     "connections": ("connections:connections_group", "Connections to identity providers."),
     "demo": (
         "serve:demo_command",
-        "Start everything on this machine, with a provider and an application to try it with.",
+        "Start everything on this machine, with somebody to try it as.",
     ),
     "invoices": ("invoices:invoices_group", "Invoices and credit notes."),
     "members": ("members:members_group", "Members: who they are, and whose seat goes where."),
     "migrate": ("serve:migrate_command", "Bring the database to the version of this release."),
+    "openapi": ("openapi:openapi_command", "Print the description of the JSON API (OpenAPI 3.1)."),
+    "proxy-config": (
+        "proxy_config:proxy_config_command",
+        "Print the recipe that puts the gate in front of an application.",
+    ),
     "reconcile": ("seats:reconcile_command", "Prove that the books of seats agree."),
     "renew": ("invoices:renew_command", "Invoice the next term of every contract whose term is over."),
     "seats": ("seats:seats_group", "Seats: how many there are, what more would cost, and buying them."),
@@ -31,11 +36,11 @@ COMMANDS = {
 class _Commands(click.Group):
     """A group whose members are loaded by name."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the library's signature
         """Return every name."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         """Return the command of this name, or None."""
         if cmd_name not in COMMANDS:
             return None
@@ -43,7 +48,7 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"sso_gate.cli.{module}"), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
         """Write the list of commands without loading any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, sentence) for name, (_, sentence) in sorted(COMMANDS.items())])

@@ -10,7 +10,7 @@ import click
 import jinja2
 
 from sso_gate.cli.session import settings_or_exit
-from sso_gate.forward_auth.routes import identity_headers
+from sso_gate.forward_auth.routes import IDENTITY_HEADERS
 
 _RECIPES = Path(__file__).parent / "proxy_recipes"
 _TEMPLATES = {"nginx": "nginx.conf.j2", "traefik": "traefik.yaml.j2", "caddy": "Caddyfile.j2", "envoy": "envoy.yaml.j2"}
@@ -24,7 +24,7 @@ def recipe(template: str, **values: Any) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(identity_headers=list(identity_headers(None)), **values)
+    return environment.get_template(template).render(identity_headers=IDENTITY_HEADERS, **values)
 
 
 @click.command("proxy-config")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy import Connection
 
 from sso_gate.admission.reconcile import Drift, reconcile
 from sso_gate.billing import purchase
@@ -28,6 +29,10 @@ from sso_gate.cli.session import (
     yes_option,
 )
 from sso_gate.clock import iso
+from sso_gate.members import store as members
+from sso_gate.members.member import MemberState
+from sso_gate.seats import waitlist
+from sso_gate.seats.forecast import Forecast
 from sso_gate.storage.runtime import Runtime
 
 
@@ -66,6 +71,60 @@ def show(*, slug: str, as_json: bool) -> None:
         show_json({**numbers, "as_of": iso(found.as_of)})
     else:
         show_table(("Seats", "Number"), list(numbers.items()))
+
+
+@seats_group.command("explain")
+@org_option
+@json_option
+def explain_numbers(*, slug: str, as_json: bool) -> None:
+    """Print the people behind each number: who holds a seat, for whom one is kept, who waits."""
+
+    async def work(caller: Caller) -> dict[str, list[str]]:
+        organization, now = caller.organization.id, caller.runtime.clock.now()
+
+        def read(tx: Connection) -> dict[str, list[str]]:
+            rows = waitlist.in_order(tx, organization, now=now)
+            return {
+                "in_use": members.emails_in_state(tx, organization, MemberState.HELD),
+                "reserved": [row.email for row in rows if row.held_until],
+                "waiting": [row.email for row in rows if not row.held_until],
+            }
+
+        return await caller.runtime.database.read(read)
+
+    found = run_for(slug, work)
+    if as_json:
+        show_json(found)
+    else:
+        show_table(("State", "Email"), [(state, email) for state, emails in found.items() for email in emails])
+
+
+@seats_group.command("forecast")
+@org_option
+@json_option
+def show_forecast(*, slug: str, as_json: bool) -> None:
+    """Print when the seats run out at the current pace, with the range that holds four times out of five."""
+
+    async def work(caller: Caller) -> purchase.SeatsOutlook:
+        return await purchase.seats_outlook(caller.runtime, caller.organization.id)
+
+    found = run_for(slug, work).forecast
+    if as_json:
+        show_json(_forecast_json(found))
+    elif found is None:
+        say("not enough history for a forecast yet")
+    elif found.runs_out is None:
+        say("no run-out expected in the next 12 months")
+    else:
+        show_table(("Runs out", "Earliest", "Latest"), [(found.runs_out, found.earliest, found.latest or "-")])
+
+
+def _forecast_json(found: Forecast | None) -> dict[str, object]:
+    if found is None:
+        return {"enough_history": False, "runs_out": None, "earliest": None, "latest": None}
+    dates = {"runs_out": found.runs_out, "earliest": found.earliest, "latest": found.latest}
+    texts = {name: day.isoformat() if day else None for name, day in dates.items()}
+    return {"enough_history": True, **texts, "days": found.days, "change": found.change}
 
 
 @seats_group.command("quote")

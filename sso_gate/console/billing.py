@@ -3,6 +3,7 @@ bottom.
 """
 
 import secrets
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +33,7 @@ async def home(request: Request) -> Response:
     """S3: the seats, who waits for one, and the last invoices."""
     at = await visit(request, Area.BILLING)
     seats = await purchase.seats_overview(at.runtime, at.organization.id)
+    outlook = await purchase.seats_outlook(at.runtime, at.organization.id)
     issued = await documents.invoices(at.runtime, at.organization, None, LAST_INVOICES)
     return render(
         request,
@@ -43,10 +45,39 @@ async def home(request: Request) -> Response:
         invoices=rows_of(issued, at.runtime.clock.now()),
         may_buy=at.may_buy,
         hold_for_waiting=at.organization.hold_for_waiting,
-        history=[],
-        forecast=None,
-        what_if=None,
+        history=outlook.history,
+        forecast=outlook.forecast,
+        what_if=await _what_if(request, at),
     )
+
+
+async def _what_if(request: Request, at: Visit) -> dict[str, object]:
+    """Return what so many seats from some day would cost, if the address asks for it; nothing is bought by asking."""
+    asked = read_query(request, add=Field(max_length=12), on=Field(max_length=10))
+    today = at.runtime.clock.now().date()
+    what: dict[str, object] = {
+        "add": asked["add"],
+        "on": asked["on"] or today.isoformat(),
+        "preview": None,
+        "error": "",
+    }
+    if not asked["add"] or not at.may_buy:
+        return what
+    try:
+        on = _day(asked["on"]) if asked["on"] else today
+        what["preview"] = await purchase.preview(
+            at.runtime, organization=at.organization, add=_whole(asked["add"], at), on=on
+        )
+    except _PRICE_PROBLEMS as error:
+        what["error"] = price_problem(error, at.language)["text"]
+    return what
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("on", "a day such as 2027-06-15") from error
 
 
 async def edit(request: Request) -> Response:

@@ -3,6 +3,7 @@
 Source: RFC 7519, RFC 8037 (EdDSA), RFC 7517 (the published keys).
 """
 
+import copy
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
 
 from sso_gate.sessions.session import Session
 from sso_gate.storage.installation_keys import KeyMaterial, shared_keys
@@ -17,6 +19,16 @@ from sso_gate.storage.runtime import Runtime
 
 LIFETIME_SECONDS = 60
 ALGORITHM = "EdDSA"
+
+
+class _EdDsa(JWSRegistry):
+    """A JOSE registry with one algorithm."""
+
+    algorithms = {ALGORITHM: copy.copy(JWSRegistry.algorithms[ALGORITHM])}  # noqa: RUF012 - as the base class has it
+
+
+# joserfc warns of this name (RFC 9864 prefers "Ed25519"), which is the one that applications' libraries know.
+_EdDsa.algorithms[ALGORITHM].security_warning = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class AssertionKeys:
             "exp": issued + LIFETIME_SECONDS,
         }
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}
-        return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+        return jwt.encode(header, claims, key, registry=_EdDsa(algorithms=[ALGORITHM]))
 
     def published(self) -> dict[str, list[dict[str, Any]]]:
         """Return the JWK set with which applications verify."""

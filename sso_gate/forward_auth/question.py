@@ -62,12 +62,18 @@ def _dialect(request: Request) -> Dialect:
 
 
 def _uri(request: Request, forwarded: str) -> str:
-    # Envoy says nothing, but appends the original path to /check.
-    suffix = request.path_params.get("path", "")
-    uri = forwarded or quote(f"/{suffix}", safe="/:@!$&'()*+,;=-._~")
+    uri = forwarded or _appended(request)
     if not uri.startswith("/") or uri.startswith("//") or len(uri) > MAX_URI or not uri.isprintable():
         return "/"
     return uri
+
+
+def _appended(request: Request) -> str:
+    """Return the path and query that Envoy has put behind /check; it sends no X-Forwarded-Uri."""
+    if "path" not in request.path_params:
+        return "/"
+    query = request.url.query
+    return quote(f"/{request.path_params['path']}", safe="/:@!$&'()*+,;=-._~") + (f"?{query}" if query else "")
 
 
 def _is_navigating(request: Request) -> bool:

@@ -1,6 +1,7 @@
 """The answers of /check, as `docs/architecture.md` tabulates them, and the published keys."""
 
 import time
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -21,10 +22,13 @@ from sso_gate.web.cookies import SESSION_COOKIE
 from sso_gate.web.problems import problem_answer
 from sso_gate.web.request_state import runtime_of
 
-ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MAX_HEADER = 4096
 OWN_COOKIES = "__Host-sso_gate"
-_PREFIX = "X-SSO-Gate-"
+IDENTITY_HEADERS = tuple(
+    f"X-SSO-Gate-{name}" for name in ("User", "Email", "Name", "Organization", "Role", "Groups", "Assertion")
+)
+_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PLAIN_IN_LIST = _PLAIN.replace(",", "")
 
 
 async def check(request: Request) -> Response:
@@ -42,9 +46,13 @@ async def _check(request: Request) -> Response:
     except Refused as refusal:
         return _refused_api(request, refusal.reason)
     try:
-        found = await _session(request, runtime, question)
+        return await _answer(request, runtime, question)
     except Unavailable as trouble:
         return _unavailable(request, question, trouble)
+
+
+async def _answer(request: Request, runtime: Runtime, question: Question) -> Response:
+    found = await _session(request, runtime, question)
     match found:
         case Alive(session) if session.kind == "seat":
             return _pass(request, runtime, question, session)
@@ -81,29 +89,38 @@ def _cookies_for_application(request: Request) -> dict[str, str]:
     return {"Cookie": "; ".join(kept)} if kept else {}
 
 
-def identity_headers(session: Session | None, assertion: str = "") -> dict[str, str]:
+def identity_headers(session: Session, assertion: str) -> dict[str, str]:
     """Return every identity header, empty where there is nothing to say: a proxy that forwards them overwrites forged
     ones.
 
-    What is not plain ASCII is percent-encoded as UTF-8 (RFC 3986 2.1), since header values are bytes of no known
-    encoding.
+    What is not plain ASCII, and the percent sign, is percent-encoded as UTF-8 (RFC 3986 2.1): header values are bytes
+    of no known encoding. Groups are separated by commas, as many as fit; the assertion has all of them.
     """
-    values = {
-        "User": session.member if session else "",
-        "Email": session.email if session else "",
-        "Name": session.name if session else "",
-        "Organization": session.slug if session else "",
-        "Role": session.role if session else "",
-        "Groups": ",".join(quote(group, safe=" /:@._-") for group in session.groups) if session else "",
-        "Assertion": assertion,
-    }
-    return {f"{_PREFIX}{name}": _header(value) for name, value in values.items()}
+    values = (
+        session.member,
+        _encoded(session.email),
+        _encoded(session.name),
+        session.slug,
+        session.role,
+        _listed(session.groups),
+        assertion,
+    )
+    return dict(zip(IDENTITY_HEADERS, values, strict=True))
 
 
-def _header(value: str) -> str:
-    if value.isascii() and value.isprintable():
-        return value[:MAX_HEADER]
-    return quote(value, safe=" /:@._-,")[:MAX_HEADER]
+def _encoded(text: str) -> str:
+    return quote(text, safe=_PLAIN)[:MAX_HEADER]
+
+
+def _listed(groups: Sequence[str]) -> str:
+    """Return whole names alone: half of one could be the name of another."""
+    listed = ""
+    for group in groups:
+        longer = f"{listed},{quote(group, safe=_PLAIN_IN_LIST)}".removeprefix(",")
+        if len(longer) > MAX_HEADER:
+            break
+        listed = longer
+    return listed
 
 
 def _not_signed_in(request: Request, runtime: Runtime, question: Question) -> Response:
@@ -177,7 +194,13 @@ async def published_keys(request: Request) -> Response:
 def forward_auth_routes() -> list[Route]:
     """Return the routes of forward auth on the gate's own host."""
     return [
-        Route("/check", check, methods=ANY_METHOD),
-        Route("/check/{path:path}", check, methods=ANY_METHOD),
+        _for_any_method("/check"),
+        _for_any_method("/check/{path:path}"),
         Route("/.well-known/jwks.json", published_keys, methods=["GET"]),
     ]
+
+
+def _for_any_method(path: str) -> Route:
+    route = Route(path, check)
+    route.methods = None  # Envoy asks with the browser's own method, PROPFIND and whatever else there is
+    return route

@@ -27,8 +27,8 @@ def client_of(request: Request) -> Client:
 
 
 def returning_browser(request: Request) -> Browser:
-    """Return the browser as its login cookie names it; without a key where it sent none."""
-    return Browser(_valid(LOGIN_COOKIE.read(request)), client_of(request))
+    """Return the browser as its login cookie names it; one that sent none gets a new key: no login is bound to it."""
+    return Browser(_valid(LOGIN_COOKIE.read(request)) or secrets.token_urlsafe(32), client_of(request))
 
 
 def departing_browser(request: Request) -> Browser:

@@ -23,14 +23,14 @@ class Realm:
 def find_realm(tx: Transaction, keyring: Keyring, *, slug: str = "", email: str = "") -> Realm:
     """Return the realm of an organization's short name or of an address in a verified domain.
 
-    With neither, an installation that serves one organization alone needs no question. What is unknown, disabled or
-    ambiguous gives an empty realm, always by the same road.
+    With neither, an installation that serves one organization alone needs no question. What is unknown, disabled,
+    ambiguous or without an enabled connection gives the same empty realm.
     """
     organization = _organization(tx, slug, email)
     if organization is None or not organization.enabled:
         return Realm(None, ())
     usable = [found for found in connections.of_organization(tx, keyring, organization.id) if found.enabled]
-    return Realm(organization, tuple(usable))
+    return Realm(organization, tuple(usable)) if usable else Realm(None, ())
 
 
 def _organization(tx: Transaction, slug: str, email: str) -> Organization | None:

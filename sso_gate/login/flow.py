@@ -9,7 +9,8 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Self, cast
 
 from starlette.requests import HTTPConnection
@@ -18,15 +19,22 @@ from sso_gate.admission.admit import Admission, Door
 from sso_gate.admission.settle import Denied, Login
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
-from sso_gate.audit.flood import Floods
+from sso_gate.audit.flood import record_unproved
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import NotFound, Reason, Refused
 from sso_gate.identity import Identity, new_id
 from sso_gate.login.keys import LoginKeys, load_login_keys
-from sso_gate.login.pending import PendingLogin, PendingLogins, browser_hash, new_handle
-from sso_gate.login.trace import steps_until
-from sso_gate.login.trial import Trial, Trials, try_admission
+from sso_gate.login.pending import (
+    LIFETIME_SECONDS,
+    PendingLogin,
+    PendingLogins,
+    browser_hash,
+    handle_proof,
+    new_handle,
+)
+from sso_gate.login.trace import not_enabled_yet
+from sso_gate.login.trial import Trial, Trials, failed_trial, try_admission
 from sso_gate.members.roles import Role
 from sso_gate.members.store import higher
 from sso_gate.protocols.fetch import Fetcher
@@ -44,7 +52,7 @@ from sso_gate.web.return_to import ReturnTo
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """The browser at the door: its own key (empty when it sent none) and where it comes from."""
+    """The browser at the door: its own key (a new one when it sent none) and where it comes from."""
 
     key: str
     client: Client
@@ -139,7 +147,7 @@ class LoginFlow:
         Raises:
             Refused: `connection_disabled`, or what the provider's discovery came to.
         """
-        if not connection.enabled:
+        if not connection.enabled and not trial:
             raise Refused(Reason.CONNECTION_DISABLED)
         handle, now = new_handle(), self.runtime.clock.now()
         endpoints, hint = self.endpoints(connection), email or None
@@ -171,7 +179,8 @@ class LoginFlow:
             return await self._refused(connection, refusal, relay_state, browser)
 
     async def _finish_saml(self, connection: Connection, response: str, relay_state: str, browser: Browser) -> Finish:
-        if not connection.enabled or not isinstance(connection.settings, SamlSettings):
+        pending = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
+        if not isinstance(connection.settings, SamlSettings) or not _serves(connection, pending):
             raise Refused(Reason.CONNECTION_DISABLED)
         verified = await asyncio.to_thread(
             saml_response.verify,
@@ -181,12 +190,10 @@ class LoginFlow:
             keys=self.keys.saml,
             now=self.runtime.clock.now(),
         )
-        pending = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
         if verified.in_response_to is None:
             return await self._unsolicited(connection, connection.settings, verified, pending, browser)
         if pending is not None:
             saml_response.require_request(verified, expected_request_id=pending.expectations["request_id"])
-        # Without a pending login of this browser nothing may be used up but the proof's own name is still looked up.
         await self._consume(connection, verified, relay_state if pending else new_handle())
         if pending is None:
             raise Refused(Reason.REQUEST_UNKNOWN)
@@ -214,21 +221,32 @@ class LoginFlow:
                     logout=_saml_logout(verified),
                     names=_saml_names(verified),
                 )
-            case "restart" if pending is None or not pending.restarted:
+            case "restart" if await self._may_restart(connection, pending, browser):
                 url = await self.begin(connection, browser=browser, return_to=ReturnTo.home(), restarted=True)
                 return Restarted(url)
             case _:
                 raise Refused(Reason.UNSOLICITED_REFUSED)
 
+    async def _may_restart(self, connection: Connection, pending: PendingLogin | None, browser: Browser) -> bool:
+        restarted = pending is not None and pending.restarted
+        return not restarted and await self.pending.may_restart(connection.id, browser.key)
+
     async def _consume(self, connection: Connection, verified: VerifiedResponse, handle: str | None) -> None:
-        now = self.runtime.clock.now()
-        consumed = await self.pending.consume(
-            connection.id, handle, verified.assertion_key, now=now, until=verified.replay_until
+        await self._use_up(
+            connection, handle, verified.assertion_key, until=verified.replay_until, unknown=Reason.REQUEST_UNKNOWN
         )
+
+    async def _use_up(
+        self, connection: Connection, handle: str | None, proof: str, *, until: datetime, unknown: Reason
+    ) -> None:
+        """Use up proof and pending login, or refuse. A handle that names no login uses up nothing, and still finds out
+        whether the proof was used before.
+        """
+        consumed = await self.pending.consume(connection.id, handle, proof, now=self.runtime.clock.now(), until=until)
         if consumed == "replayed":
             raise Refused(Reason.REPLAYED)
         if consumed == "unknown":
-            raise Refused(Reason.REQUEST_UNKNOWN)
+            raise Refused(unknown, "no login of this browser waits for this answer")
 
     async def finish_oidc(
         self, connection: Connection, *, params: Sequence[tuple[str, str]], browser: Browser
@@ -240,10 +258,10 @@ class LoginFlow:
             return await self.reject(connection, refusal, browser.client)
 
     async def _finish_oidc(self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser) -> Finish:
-        if not connection.enabled or connection.protocol != "oidc":
-            raise Refused(Reason.CONNECTION_DISABLED)
         handle = next((value for name, value in params if name == "state"), "")
         pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
+        if connection.protocol != "oidc" or not _serves(connection, pending):
+            raise Refused(Reason.CONNECTION_DISABLED)
         if pending is not None and pending.trial:
             return await self._try_oidc(connection, params, handle, pending, browser)
         return await self._use_oidc(connection, params, handle, pending, browser)
@@ -259,8 +277,7 @@ class LoginFlow:
         try:
             return await self._use_oidc(connection, params, handle, pending, browser)
         except Refused as refusal:
-            trial = Trial(steps_until(refusal.reason, refusal.detail), {})
-            return await self._tried(connection, pending.trial, trial)
+            return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
 
     async def _use_oidc(
         self,
@@ -270,10 +287,11 @@ class LoginFlow:
         pending: PendingLogin | None,
         browser: Browser,
     ) -> Finish:
+        until = self.runtime.clock.now() + timedelta(seconds=LIFETIME_SECONDS)
+        taken = handle if pending else new_handle()
+        await self._use_up(connection, taken, handle_proof(handle), until=until, unknown=Reason.STATE_MISMATCH)
         if pending is None:
-            raise Refused(Reason.STATE_MISMATCH, "no pending login of this browser has this state")
-        if not await self.pending.take(connection.id, handle):
-            raise Refused(Reason.REPLAYED)
+            raise Refused(Reason.STATE_MISMATCH)
         expected = pending.expectations
         proof = await oidc_callback.finish(
             params,
@@ -289,7 +307,7 @@ class LoginFlow:
             now=self.runtime.clock.now(),
         )
         logout = json.dumps({"sub": proof.sub, "sid": proof.sid, "id_token": self.runtime.keyring.seal(proof.id_token)})
-        names = [proof.sub, *([f"sid:{proof.sid}"] if proof.sid else [])]
+        names = [f"sub:{proof.sub}", *([f"sid:{proof.sid}"] if proof.sid else [])]
         return await self._admit(connection, proof.identity, pending, browser, logout=logout, names=names)
 
     async def _admit(
@@ -303,7 +321,9 @@ class LoginFlow:
         names: list[str],
     ) -> Finish:
         if pending.trial:
-            return await self._tried(connection, pending.trial, await try_admission(self.runtime, identity))
+            return await self._tried(connection, pending.trial, await try_admission(self.runtime, identity), browser)
+        if pending.restarted:
+            await self.pending.forget_restart(connection.id, browser.key)
         return_to = ReturnTo.checked(pending.return_to, self.runtime.settings)
         attempt = new_id("att", self.runtime.clock)
         login = Login(identity, attempt, browser.client, mapped_role(connection, identity))
@@ -313,46 +333,59 @@ class LoginFlow:
         await self._remember_names(answer, names)
         return Arrived(answer, return_to, pending.bind)
 
-    async def _tried(self, connection: Connection, name: str, trial: Trial) -> Tried:
+    async def _tried(
+        self, connection: Connection, name: str, trial: Trial, browser: Browser, refusal: Refused | None = None
+    ) -> Tried:
+        if not connection.enabled:
+            trial = replace(trial, steps=not_enabled_yet(trial.steps))
         await Trials(self.runtime.redis).keep(connection.id, name, trial)
+        event = self._event(connection, Action.CONNECTION_TEST, browser.client, refusal or trial.refusal)
+        await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
         return Tried(trial)
 
     async def _refused(self, connection: Connection, refusal: Refused, handle: str, browser: Browser) -> Finish:
         """Return the refusal as its visitor may see it: a test login's operator sees the checks."""
         pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
         if pending is not None and pending.trial:
-            trial = Trial(steps_until(refusal.reason, refusal.detail), {})
-            return await self._tried(connection, pending.trial, trial)
+            return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
         return await self.reject(connection, refusal, browser.client)
 
     async def _remember_names(self, admission: Admission, names: list[str]) -> None:
         seconds = math.ceil(self.runtime.settings.session_max.total_seconds())
         await ProviderNames(self.runtime.redis).remember(admission.session, names, seconds=seconds)
 
-    async def reject(self, connection: Connection, refusal: Refused, client: Client) -> Rejected:
+    async def reject(
+        self, connection: Connection, refusal: Refused, client: Client, *, action: Action = Action.LOGIN
+    ) -> Rejected:
         """Record a message that proved nothing, and return what its sender may know."""
+        event = self._event(connection, action, client, refusal)
+        reference = await record_unproved(self.runtime, event)
+        return Rejected(refusal.reason, reference, connection.id)
+
+    def _event(self, connection: Connection, action: Action, client: Client, refusal: Refused | None) -> Event:
         clock = self.runtime.clock
-        event = Event(
+        return Event(
             id=new_id("evt", clock),
             organization=connection.organization,
             at=clock.now(),
-            action=Action.LOGIN,
+            action=action,
             actor=Actor("user"),
-            reason=refusal.reason,
+            reason=refusal.reason if refusal else None,
             reference=new_reference(),
             via=Via(connection.id, connection.protocol),
             client=client,
-            check=refusal.detail,
+            check=refusal.detail if refusal else "",
         )
-        counted = await Floods(self.runtime.redis).counted_under(event)
-        if not counted:
-            await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
-        return Rejected(refusal.reason, counted or event.reference, connection.id)
 
 
 def flow_of(request: HTTPConnection) -> LoginFlow:
     """Return the flow of the process that answers this request."""
     return cast("LoginFlow", request.state.login_flow)
+
+
+def _serves(connection: Connection, pending: PendingLogin | None) -> bool:
+    """Return whether an answer counts: a connection that is not enabled yet can be tested."""
+    return connection.enabled or (pending is not None and bool(pending.trial))
 
 
 def mapped_role(connection: Connection, identity: Identity) -> Role | None:

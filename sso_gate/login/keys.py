@@ -11,10 +11,17 @@ from sso_gate.storage.runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class LoginKeys:
-    """SAML service provider keys (newest signs, all decrypt) and the OIDC client's key for `private_key_jwt`."""
+    """SAML service provider keys (newest signs, all decrypt) and the OIDC client's for `private_key_jwt` (newest signs,
+    all are published).
+    """
 
     saml: ServiceProviderKeys
-    oidc: ClientKey
+    oidc_published: tuple[ClientKey, ...]
+
+    @property
+    def oidc(self) -> ClientKey:
+        """The key that signs."""
+        return self.oidc_published[0]
 
 
 async def load_login_keys(runtime: Runtime) -> LoginKeys:
@@ -23,12 +30,13 @@ async def load_login_keys(runtime: Runtime) -> LoginKeys:
     pairs = [
         KeyPair(key.private, key.public) for key in await shared_keys(*place, "saml_sp", lambda: _new_pair(runtime))
     ]
-    client = (await shared_keys(*place, "oidc_client", _new_client_key))[0]
-    public = json.loads(client.public)
-    return LoginKeys(
-        ServiceProviderKeys(signing=pairs[0], decryption=tuple(pairs)),
-        ClientKey(kid=public["kid"], private_pem=client.private, algorithm=public["algorithm"]),
-    )
+    clients = [_client_key(key) for key in await shared_keys(*place, "oidc_client", _new_client_key)]
+    return LoginKeys(ServiceProviderKeys(signing=pairs[0], decryption=tuple(pairs)), tuple(clients))
+
+
+def _client_key(kept: KeyMaterial) -> ClientKey:
+    public = json.loads(kept.public)
+    return ClientKey(kid=public["kid"], private_pem=kept.private, algorithm=public["algorithm"])
 
 
 def _new_pair(runtime: Runtime) -> KeyMaterial:

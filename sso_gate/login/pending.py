@@ -19,6 +19,7 @@ from sso_gate.protocols.replay import used_key
 from sso_gate.storage.redis import Redis, Script
 
 LIFETIME_SECONDS = 600
+RESTART_SECONDS = 60
 MAX_HANDLE_LENGTH = 128
 _CONSUME = Script.load("sso_gate.login", "consume.lua")
 
@@ -55,18 +56,14 @@ class PendingLogins:
         await self.redis.put(_key(pending.connection, handle), text, seconds=LIFETIME_SECONDS)
 
     async def find(self, connection: str, handle: str, *, browser_key: str) -> PendingLogin | None:
-        """Return the login of this browser under this handle without using it up, or None."""
-        if not 0 < len(handle) <= MAX_HANDLE_LENGTH:
+        """Return the login of this browser under this handle without using it up, or None; None without a key."""
+        if not browser_key or not 0 < len(handle) <= MAX_HANDLE_LENGTH:
             return None
         text = await self.redis.get(_key(connection, handle))
         values: dict[str, Any] | None = json.loads(text) if text else None
         if values is None or not hmac.compare_digest(values["browser"], browser_hash(browser_key)):
             return None
         return PendingLogin(**values)
-
-    async def take(self, connection: str, handle: str) -> bool:
-        """Use the login up; False when somebody else did."""
-        return await self.redis.take(_key(connection, handle)) is not None
 
     async def consume(
         self, connection: str, handle: str | None, proof: str, *, now: datetime, until: datetime
@@ -77,6 +74,17 @@ class PendingLogins:
         found: Consumed = await self.redis.run(_CONSUME, keys, [seconds, "1" if handle else "0"])
         return found
 
+    async def may_restart(self, connection: str, browser_key: str) -> bool:
+        """Return whether this browser was not sent to this provider by an unsolicited answer a moment ago.
+
+        A provider that answers every request of ours with an unsolicited message would otherwise go round for ever.
+        """
+        return await self.redis.put(_restart_key(connection, browser_key), "1", seconds=RESTART_SECONDS, only_new=True)
+
+    async def forget_restart(self, connection: str, browser_key: str) -> None:
+        """Let an unsolicited answer start a login again: the one that it started has come to its end."""
+        await self.redis.delete(_restart_key(connection, browser_key))
+
 
 def new_handle() -> str:
     """Return 256 random bits as text."""
@@ -86,6 +94,15 @@ def new_handle() -> str:
 def browser_hash(browser_key: str) -> str:
     """Return what the server keeps of a browser's key."""
     return hashlib.sha256(browser_key.encode()).hexdigest()
+
+
+def handle_proof(handle: str) -> str:
+    """Return the name under which a used handle is remembered: with OpenID Connect it is the proof of a redirect."""
+    return f"state:{hashlib.sha256(handle.encode()).hexdigest()}"
+
+
+def _restart_key(connection: str, browser_key: str) -> str:
+    return f"sso:{{connection:{connection}}}:restarted:{browser_hash(browser_key)}"
 
 
 def _key(connection: str, handle: str) -> str:

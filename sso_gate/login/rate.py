@@ -4,6 +4,7 @@ together.
 
 import hashlib
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Self
 
 from sso_gate.errors import Reason, Refused
@@ -29,13 +30,21 @@ class LoginRate:
         """Seconds of one counting window: also what `Retry-After` says."""
         return max(1, int(self.rate.period.total_seconds()))
 
-    async def check(self, address: str) -> None:
-        """Count one message of this address.
+    async def check(self, address: str, *, purpose: str = "login") -> None:
+        """Count one message of this address; an IPv6 network of a customer (/64) counts as one.
 
         Raises:
             Refused: `rate_limited`.
         """
-        key = f"sso:rate:{{{hashlib.sha256(address.encode()).hexdigest()[:32]}}}"
+        counted_as = f"{purpose} {_network(address)}"
+        key = f"sso:rate:{{{hashlib.sha256(counted_as.encode()).hexdigest()[:32]}}}"
         counted = await self.redis.count(key, seconds=self.window_seconds)
         if counted > self.rate.count:
             raise Refused(Reason.RATE_LIMITED, f"{counted} messages in {self.window_seconds} s")
+
+
+def _network(address: str) -> str:
+    try:
+        return str(IPv6Network((address, 64), strict=False))
+    except ValueError:
+        return address  # IPv4, or a peer without an address

@@ -2,15 +2,15 @@
 `flow.py`.
 """
 
-from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sso_gate.admission.emergency import admit_by_code
+from sso_gate.admission.emergency import TRIES, admit_by_code, record_refused_code
 from sso_gate.admission.recheck import Recheck
+from sso_gate.audit.event import Action, Client
 from sso_gate.clock import to_micros
 from sso_gate.connections.connection import Connection
 from sso_gate.errors import NotFound, Reason, Refused
@@ -22,11 +22,11 @@ from sso_gate.login.rate import LoginRate
 from sso_gate.login.sign_out import sign_out
 from sso_gate.login.trial import Trials
 from sso_gate.metrics import DENIALS, LOGINS
+from sso_gate.protocols.oidc.keys import public_jwks
 from sso_gate.protocols.saml.metadata import service_provider_metadata
 from sso_gate.refusals import REFUSALS
 from sso_gate.sessions.host_ticket import HostTicket, HostTickets
 from sso_gate.sessions.session import Session
-from sso_gate.settings import Rate
 from sso_gate.waiting.ticket import Ticket, Tickets, browser_hash
 from sso_gate.web.catalogues import translations
 from sso_gate.web.cookies import SESSION_COOKIE
@@ -36,8 +36,7 @@ from sso_gate.web.request_state import language_of, runtime_of, speak
 from sso_gate.web.return_to import ReturnTo
 from sso_gate.web.templates import render
 
-SAML_FORM_BYTES = 256 * 1024  # see docs/threats.md: floods; web.limits holds the same bound for the path
-EMERGENCY_RATE = Rate(count=10, period=timedelta(minutes=10))
+MESSAGE_BYTES = 256 * 1024  # see docs/threats.md: floods
 _LOGIN_FIELDS = {
     "org": Field(64),
     "email": Field(320),
@@ -89,8 +88,9 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
     if organization:
         speak(request, default=organization.locale)
     kept = {name: asked[name] for name in ("return_to", "bind") if asked[name]}
+    onward = {**kept, "email": asked["email"]} if asked["email"] else kept
     choices = [
-        {"name": found.name, "url": f"/login/{found.id}" + (f"?{urlencode(kept)}" if kept else "")}
+        {"name": found.name, "url": f"/login/{found.id}" + (f"?{urlencode(onward)}" if onward else "")}
         for found in realm.connections
     ]
     return render(
@@ -119,11 +119,12 @@ async def begin(request: Request) -> Response:
     if trial and not await Trials(flow.runtime.redis).is_asked(connection.id, trial):
         raise NotFound("no such test login")
     try:
+        await LoginRate.of(flow.runtime).check(browser.client.address)
         url = await flow.begin(
             connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"], trial=trial
         )
     except Refused as refusal:
-        return _rejected(request, await flow.reject(connection, refusal, browser.client))
+        return await _refuse(request, flow, connection, refusal, browser)
     response = RedirectResponse(url, 302)
     remember(response, browser)
     return response
@@ -136,20 +137,24 @@ async def assertion_consumer(request: Request) -> Response:
     browser = returning_browser(request)
     try:
         await LoginRate.of(flow.runtime).check(browser.client.address)
-        form = _message_form(await request.body(), request.headers.get("content-type", ""))
+        form = await _message_form(request)
     except Refused as refusal:
-        return await _refuse_early(request, flow, connection, refusal, browser)
+        return await _refuse(request, flow, connection, refusal, browser)
     finish = await flow.finish_saml(
         connection, response=form.get("SAMLResponse", ""), relay_state=form.get("RelayState", ""), browser=browser
     )
     return await _finished(request, flow, connection, finish, browser)
 
 
-def _message_form(body: bytes, content_type: str) -> dict[str, str]:
-    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+async def _message_form(request: Request) -> dict[str, str]:
+    """Return the fields of a posted message, each of which came once; no more is read than a message may have."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise Refused(Reason.MESSAGE_MALFORMED, "content type")
-    if len(body) > SAML_FORM_BYTES:
-        raise Refused(Reason.MESSAGE_TOO_LARGE, f"{len(body)} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MESSAGE_BYTES:
+            raise Refused(Reason.MESSAGE_TOO_LARGE, f"more than {MESSAGE_BYTES} bytes")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict")
     except ValueError as error:
@@ -168,16 +173,22 @@ async def callback(request: Request) -> Response:
     try:
         await LoginRate.of(flow.runtime).check(browser.client.address)
     except Refused as refusal:
-        return await _refuse_early(request, flow, connection, refusal, browser)
+        return await _refuse(request, flow, connection, refusal, browser)
     params = list(request.query_params.multi_items())
     finish = await flow.finish_oidc(connection, params=params, browser=browser)
     return await _finished(request, flow, connection, finish, browser)
 
 
-async def _refuse_early(
-    request: Request, flow: LoginFlow, connection: Connection, refusal: Refused, browser: Browser
+async def _refuse(
+    request: Request,
+    flow: LoginFlow,
+    connection: Connection,
+    refusal: Refused,
+    browser: Browser,
+    action: Action = Action.LOGIN,
 ) -> Response:
-    rejected = await flow.reject(connection, refusal, browser.client)
+    """Put the refusal on record and return its page."""
+    rejected = await flow.reject(connection, refusal, browser.client, action=action)
     return _rejected(request, rejected, LoginRate.of(flow.runtime).window_seconds)
 
 
@@ -249,7 +260,6 @@ async def _turned_away(
     denied = finish.denied
     if denied.reason is not Reason.SEAT_UNAVAILABLE or denied.member is None:
         return _rejected(request, Rejected(denied.reason, denied.reference, connection.id))
-    keyed = browser if browser.key else departing_browser(request)
     text = await Tickets(flow.runtime.redis).issue(
         Ticket(
             organization=connection.organization,
@@ -260,11 +270,11 @@ async def _turned_away(
             connection=connection.id,
             return_to=finish.return_to.url,
             refused_at=to_micros(flow.runtime.clock.now()),
-            browser=browser_hash(keyed.key),
+            browser=browser_hash(browser.key),
         )
     )
     response = RedirectResponse(f"{flow.runtime.settings.origin}/denied/{text}", 303)
-    remember_waiting(response, keyed)
+    remember_waiting(response, browser)
     return response
 
 
@@ -294,6 +304,15 @@ async def metadata(request: Request) -> Response:
     return Response(body, media_type="application/samlmetadata+xml")
 
 
+async def client_keys(request: Request) -> Response:
+    """GET /sso/oidc/{connection}/jwks.json: the public keys with which the gate signs as this connection's client."""
+    flow = flow_of(request)
+    connection = await flow.connection(request.path_params["connection"])
+    if connection.protocol != "oidc":
+        raise NotFound("not an OpenID connection")
+    return JSONResponse(public_jwks(flow.keys.oidc_published), headers={"Cache-Control": "public, max-age=300"})
+
+
 async def single_logout(request: Request) -> Response:
     """GET and POST /sso/saml/{connection}/slo: the provider ends sessions, or answers a logout of ours."""
     flow = flow_of(request)
@@ -303,13 +322,11 @@ async def single_logout(request: Request) -> Response:
         await LoginRate.of(flow.runtime).check(browser.client.address)
         message: bytes | dict[str, str] = request.scope["query_string"]
         if request.method == "POST":
-            message = _message_form(await request.body(), request.headers.get("content-type", ""))
+            message = await _message_form(request)
         onward = await receive_saml(flow, connection, message, browser.client)
     except Refused as refusal:
-        return _rejected(
-            request, Rejected(refusal.reason, "", connection.id), LoginRate.of(flow.runtime).window_seconds
-        )
-    return RedirectResponse(onward or "/signed-out?provider=1", 303)
+        return await _refuse(request, flow, connection, refusal, browser, Action.LOGOUT)
+    return RedirectResponse(onward, 303)
 
 
 async def backchannel_logout(request: Request) -> Response:
@@ -319,9 +336,10 @@ async def backchannel_logout(request: Request) -> Response:
     headers = {"Cache-Control": "no-store"}
     try:
         await LoginRate.of(flow.runtime).check(client_of(request).address)
-        form = _message_form(await request.body(), request.headers.get("content-type", ""))
+        form = await _message_form(request)
         await receive_backchannel(flow, connection, form.get("logout_token", ""), client_of(request))
     except Refused as refusal:
+        await flow.reject(connection, refusal, client_of(request), action=Action.LOGOUT)
         status = 429 if refusal.reason is Reason.RATE_LIMITED else 400
         return JSONResponse({"error": "invalid_request"}, status, headers=headers)
     return Response(b"", 200, headers=headers)
@@ -336,7 +354,7 @@ async def logout(request: Request) -> Response:
     """POST /logout: end the session here, on application hosts, and where possible at the identity provider."""
     flow = flow_of(request)
     signed_in = await Recheck.of(flow.runtime).signed_in(SESSION_COOKIE.read(request))
-    onward = await sign_out(flow, signed_in.session) if signed_in else None
+    onward = await sign_out(flow, signed_in.session, client_of(request)) if signed_in else None
     if onward:
         response: Response = RedirectResponse(onward, 303)
     else:
@@ -362,7 +380,7 @@ async def use_code(request: Request) -> Response:
     form = await read_form(request, email=Field(320), code=Field(100))
     client = client_of(request)
     try:
-        await LoginRate.of(flow.runtime, EMERGENCY_RATE).check(f"break-glass {client.address}")
+        await _limit_codes(flow, form["email"], client)
         admission = await admit_by_code(flow.runtime, flow.door, email=form["email"], code=form["code"], client=client)
     except Refused as refusal:
         limited = refusal.reason is Reason.RATE_LIMITED
@@ -373,8 +391,17 @@ async def use_code(request: Request) -> Response:
     return response
 
 
+async def _limit_codes(flow: LoginFlow, email: str, client: Client) -> None:
+    # By client alone: a limit for each address would let anybody lock an owner out, and 100 bits are not guessed.
+    try:
+        await LoginRate.of(flow.runtime, TRIES).check(client.address, purpose="break-glass")
+    except Refused as refusal:
+        await record_refused_code(flow.runtime, refusal, email=email, client=client)
+        raise
+
+
 def _break_glass_page(request: Request, *, email: str, error: str, status: int = 200) -> Response:
-    headers = {"Retry-After": str(int(EMERGENCY_RATE.period.total_seconds()))} if status == 429 else None
+    headers = {"Retry-After": str(int(TRIES.period.total_seconds()))} if status == 429 else None
     return render(request, "login/break_glass.html", status, headers=headers, email=email, error=error)
 
 
@@ -392,5 +419,6 @@ def login_routes() -> list[Route]:
         Route("/sso/saml/{connection}/metadata", metadata, methods=["GET"]),
         Route("/sso/saml/{connection}/slo", single_logout, methods=["GET", "POST"]),
         Route("/sso/oidc/{connection}/callback", callback, methods=["GET"]),
+        Route("/sso/oidc/{connection}/jwks.json", client_keys, methods=["GET"]),
         Route("/sso/oidc/{connection}/backchannel-logout", backchannel_logout, methods=["POST"]),
     ]

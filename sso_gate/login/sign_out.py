@@ -1,11 +1,15 @@
 """Signing out: here and on every application's host first, then at the identity provider where it can be asked to."""
 
+import hashlib
 import json
 
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Client, Event, Via
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import NotFound, Refused, Unavailable
+from sso_gate.identity import new_id
 from sso_gate.login.flow import LoginFlow
-from sso_gate.login.pending import new_handle
+from sso_gate.login.pending import LIFETIME_SECONDS, new_handle
 from sso_gate.protocols.oidc.logout import end_session_url
 from sso_gate.protocols.saml.logout import begin_logout
 from sso_gate.protocols.saml.name_id import NameId
@@ -14,24 +18,45 @@ from sso_gate.sessions.store import SessionStore
 from sso_gate.storage.keyring import CannotUnseal
 
 
-async def sign_out(flow: LoginFlow, session: Session) -> str | None:
-    """End the session and those that stem from it; return the provider's log-out address, or None where it has none.
+async def sign_out(flow: LoginFlow, session: Session, client: Client) -> str | None:
+    """End the session and those that stem from it, on record; return the provider's log-out address, or None where it
+    has none.
 
     The provider's trouble never keeps a session alive: it is ended first.
     """
     await SessionStore.of(flow.runtime).end_family(session)
+    await _record(flow, session, client)
     if not session.logout:
         return None
     try:
         connection = await flow.connection(session.connection)
         if connection.protocol == "saml":
-            return _saml(flow, connection, session)
+            return await _saml(flow, connection, session)
         return await _oidc(flow, connection, session)
     except (NotFound, Refused, Unavailable, CannotUnseal):
         return None
 
 
-def _saml(flow: LoginFlow, connection: Connection, session: Session) -> str | None:
+async def was_asked(flow: LoginFlow, connection: Connection, request_id: str) -> bool:
+    """Return whether a log-out of ours with this id waits for its answer, and use it up."""
+    return await flow.runtime.redis.take(_key(connection, request_id)) is not None
+
+
+async def _record(flow: LoginFlow, session: Session, client: Client) -> None:
+    clock = flow.runtime.clock
+    event = Event(
+        id=new_id("evt", clock),
+        organization=session.organization,
+        at=clock.now(),
+        action=Action.LOGOUT,
+        actor=Actor("user", session.member, session.email),
+        via=Via(session.connection),
+        client=client,
+    )
+    await flow.runtime.database.write(lambda tx: audit.record(tx, [event]))
+
+
+async def _saml(flow: LoginFlow, connection: Connection, session: Session) -> str | None:
     if not isinstance(connection.settings, SamlSettings) or not connection.settings.slo_url:
         return None
     name_id = json.loads(session.logout)["name_id"]
@@ -44,6 +69,8 @@ def _saml(flow: LoginFlow, connection: Connection, session: Session) -> str | No
         keys=flow.keys.saml,
         now=flow.runtime.clock.now(),
     )
+    request = _key(connection, departure.expectations["request_id"])
+    await flow.runtime.redis.put(request, "1", seconds=LIFETIME_SECONDS)
     return departure.url
 
 
@@ -55,3 +82,7 @@ async def _oidc(flow: LoginFlow, connection: Connection, session: Session) -> st
         post_logout_redirect_uri=f"{flow.runtime.settings.origin}/signed-out",
         state=None,
     )
+
+
+def _key(connection: Connection, request_id: str) -> str:
+    return f"sso:{{connection:{connection.id}}}:logout:{hashlib.sha256(request_id.encode()).hexdigest()}"

@@ -7,16 +7,16 @@ ten minutes.
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection as Transaction
 
 from sso_gate.admission.decision import Admit, AdmitIfSeat, AdmitToSettings, Refuse, decide
 from sso_gate.admission.facts import gather
-from sso_gate.errors import Reason
+from sso_gate.errors import Reason, Refused
 from sso_gate.identity import Identity
 from sso_gate.login.trace import Step, steps_passed, steps_until
-from sso_gate.seats import ledger, waitlist
+from sso_gate.seats import ledger
 from sso_gate.storage.redis import Redis
 from sso_gate.storage.runtime import Runtime
 
@@ -26,10 +26,18 @@ MAX_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a test login: the checks in their order, and what the provider said of the person."""
+    """What came of a test login: the checks in their order, what the provider said of the person, and the reason of
+    the check that failed, if one did.
+    """
 
     steps: tuple[Step, ...]
     person: dict[str, str]
+    reason: str = ""
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Why this login would have been refused, or None."""
+        return Refused(Reason(self.reason)) if self.reason else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +66,49 @@ class Trials:
         if not text:
             return None
         values = json.loads(text)
-        return Trial(tuple(Step(**step) for step in values["steps"]), values["person"])
+        return Trial(tuple(Step(**step) for step in values["steps"]), values["person"], values["reason"])
+
+
+def failed_trial(refusal: Refused) -> Trial:
+    """Return the trial of a login whose message was refused."""
+    return Trial(steps_until(refusal.reason, refusal.detail), {}, refusal.reason)
 
 
 async def try_admission(runtime: Runtime, identity: Identity) -> Trial:
-    """Return what the door would do with this person now; nothing is changed."""
-    steps = await runtime.database.read(lambda tx: _steps(tx, runtime, identity))
+    """Return what the door would do with this person now; nothing is changed. A connection that is not enabled yet is
+    tried as if it were.
+    """
+    steps, reason = await runtime.database.read(lambda tx: _steps(tx, runtime, identity))
     person = {
         "subject": identity.subject,
         "email": identity.email or "",
         "name": identity.name or "",
         "groups": ", ".join(identity.groups),
     }
-    return Trial(steps, person)
+    return Trial(steps, person, reason)
 
 
-def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[Step, ...]:
+def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[tuple[Step, ...], str]:
     now = runtime.clock.now()
     known = gather(tx, identity.organization, [identity], now=now)[0]
     pool = ledger.read(tx, identity.organization, now=now)
-    match decide(known.facts):
+    match decide(replace(known.facts, connection_enabled=True)):
         case Refuse(reason):
-            return steps_until(reason, "")
+            return steps_until(reason, ""), reason
         case Admit():
-            return steps_passed("holds a seat already")
+            return steps_passed("holds a seat already"), ""
         case AdmitToSettings():
-            return steps_passed("would open the settings alone: the contract is over")
-        case AdmitIfSeat():
-            kept = known.member is not None and known.member.id in waitlist.held_for(tx, identity.organization, now=now)
+            return steps_passed("would open the settings alone: the contract is over"), ""
+        case AdmitIfSeat(settings_without_seat):
+            kept = known.member is not None and ledger.kept(tx, [known.member.id], now=now)
             if kept:
-                return steps_passed("would take the seat that is kept for them")
+                return steps_passed("would take the seat that is kept for them"), ""
             if pool.available:
-                return steps_passed(f"would take a seat: yes, {pool.available} left")
-            return steps_until(
-                Reason.SEAT_UNAVAILABLE, f"would take a seat: no, {pool.used} of {pool.purchased} in use"
-            )
+                return steps_passed(f"would take a seat: yes, {pool.available} left"), ""
+            if settings_without_seat:
+                return steps_passed("no seat is free: would open the settings alone"), ""
+            note = f"would take a seat: no, {pool.used} of {pool.purchased} in use"
+            return steps_until(Reason.SEAT_UNAVAILABLE, note), Reason.SEAT_UNAVAILABLE
 
 
 def _key(connection: str, name: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, exists, insert, select, tuple_, 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.identity import Identity, normal_email
 from sso_gate.members.member import Member, MemberState
-from sso_gate.members.roles import Grant, Role
+from sso_gate.members.roles import OWNERS, Grant, Role
 from sso_gate.storage.tables import identity, member
 
 MAX_PAGE = 200
@@ -98,6 +98,20 @@ def primary_owner(tx: Connection, organization: str) -> Member | None:
     query = select(member).where(_COLUMNS.organization == organization, _COLUMNS.role == Role.PRIMARY_OWNER)
     row = tx.execute(query).one_or_none()
     return to_member(row) if row else None
+
+
+def emails_in_state(tx: Connection, organization: str, state: MemberState) -> list[str]:
+    """Return the addresses of the organization's members in this state, in order."""
+    query = select(_COLUMNS.email).where(_COLUMNS.organization == organization, _COLUMNS.state == state)
+    return list(tx.execute(query.order_by(_COLUMNS.email_key)).scalars())
+
+
+def owners(tx: Connection, organization: str) -> list[Member]:
+    """Return the organization's owners and its primary owner, those who were deactivated left out."""
+    query = select(member).where(
+        _COLUMNS.organization == organization, _COLUMNS.role.in_(OWNERS), _COLUMNS.state != MemberState.BLOCKED
+    )
+    return [to_member(row) for row in tx.execute(query.order_by(_COLUMNS.email_key))]
 
 
 def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, bound_to: str = "") -> None:

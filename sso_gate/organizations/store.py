@@ -5,12 +5,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.errors import Conflict
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.tables import organization, organization_domain
+
+# A column, not a second statement: this is read at every login.
+_DOMAINS = (
+    select(func.aggregate_strings(organization_domain.c.domain, " "))
+    .where(organization_domain.c.organization == organization.c.id)
+    .scalar_subquery()
+    .label("domains")
+)
 
 
 def get(tx: Connection, organization_id: str) -> Organization | None:
@@ -31,8 +39,8 @@ def by_domain(tx: Connection, domain: str) -> Organization | None:
 
 def every(tx: Connection) -> list[Organization]:
     """Return all organizations by short name."""
-    rows = tx.execute(select(organization).order_by(organization.c.slug)).all()
-    return [_organization(tx, row) for row in rows]
+    rows = tx.execute(select(organization, _DOMAINS).order_by(organization.c.slug))
+    return [_organization(row) for row in rows]
 
 
 def holds_for_waiting(tx: Connection, organization_id: str) -> bool:
@@ -42,20 +50,18 @@ def holds_for_waiting(tx: Connection, organization_id: str) -> bool:
 
 
 def _one(tx: Connection, which: ColumnElement[bool]) -> Organization | None:
-    row = tx.execute(select(organization).where(which)).one_or_none()
-    return _organization(tx, row) if row else None
+    row = tx.execute(select(organization, _DOMAINS).where(which)).one_or_none()
+    return _organization(row) if row else None
 
 
-def _organization(tx: Connection, row: Row[Any]) -> Organization:
-    table = organization_domain.c
-    domains = tx.execute(select(table.domain).where(table.organization == row.id).order_by(table.domain)).scalars()
+def _organization(row: Row[Any]) -> Organization:
     return Organization(
         id=row.id,
         slug=row.slug,
         name=row.name,
         enabled=row.enabled,
         locale=row.locale,
-        domains=tuple(domains),
+        domains=tuple(sorted((row.domains or "").split())),
         hold_for_waiting=row.hold_for_waiting,
         scim_when_full=row.scim_when_full,
         purchase_roles=tuple(json.loads(row.purchase_roles)),

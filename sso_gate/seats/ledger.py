@@ -1,7 +1,7 @@
 """The ledger of seats in SQL: the pool row, who holds a seat, and which seats are kept for whom.
 
-Every change locks the pool row first and reads members afterwards (a form that reads first refused a holder in his second tab
-when one seat was left), and raises the version by one.
+Every change locks the pool row first and reads members afterwards (a form that reads first refused a holder in his
+second tab when one seat was left), and raises the version by one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from sso_gate.clock import to_micros
 from sso_gate.errors import Conflict, NotFound
 from sso_gate.members.member import MemberState
-from sso_gate.storage.tables import hold, member, seat_entry, seat_pool, waiting
+from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def read(tx: Connection, organization: str, *, now: datetime) -> Pool:
 
 def lock(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Return the pool and keep everybody else from changing it until this transaction ends."""
-    # Locked first and read afterwards: in PostgreSQL the statement that waited for the lock would count the holds of before.
+    # Locked first, read afterwards: in PostgreSQL the statement that waited for the lock would count yesterday's holds.
     tx.execute(select(seat_pool.c.version).where(seat_pool.c.organization == organization).with_for_update())
     return read(tx, organization, now=now)
 
@@ -81,8 +81,9 @@ def _change(tx: Connection, organization: str, *, now: datetime, **columns: Any)
 def grant(tx: Connection, organization: str, events: Mapping[str, str], *, now: datetime) -> Pool:
     """Give a seat to each of these members, who hold none, and return the pool; the lock is taken already.
 
-    `events` names for each member's id the audit event that the caller writes in this transaction. Used grows by the rows that
-    really changed. Raises `Conflict` when one of them held a seat or was blocked: then nothing of this transaction may stay.
+    `events` names for each member's id the audit event that the caller writes in this transaction. Used grows by the
+    rows that really changed. Raises `Conflict` when one of them held a seat or was blocked: then nothing of this
+    transaction may stay.
     """
     members = list(events)
     tx.execute(delete(hold).where(hold.c.member.in_(members)))
@@ -115,7 +116,7 @@ def begin_generation(tx: Connection, organization: str, *, now: datetime) -> Poo
 
 
 def set_purchased(tx: Connection, organization: str, seats: int, *, now: datetime) -> Pool:
-    """Record the allocation that the contract says, never below the seats in use (a CHECK holds that); return the pool."""
+    """Record the allocation that the contract says, never below the seats in use (a CHECK says so); return the pool."""
     lock(tx, organization, now=now)
     return _change(tx, organization, now=now, purchased=seats)
 
@@ -138,17 +139,15 @@ def keep_for(tx: Connection, organization: str, members: Sequence[str], *, now: 
     return _change(tx, organization, now=now)
 
 
-def drop_hold(tx: Connection, organization: str, member_id: str, *, now: datetime) -> Pool | None:
-    """Delete the hold of this member and return the pool, or None when they had none; the lock is taken already."""
-    if tx.execute(delete(hold).where(hold.c.member == member_id)).rowcount == 0:
-        return None
-    return _change(tx, organization, now=now)
+def drop_hold(tx: Connection, member_id: str) -> bool:
+    """Delete the hold of this member, if any; the lock is taken already, and the caller raises the version."""
+    return tx.execute(delete(hold).where(hold.c.member == member_id)).rowcount == 1
 
 
-def drop_lapsed(tx: Connection, organization: str, *, now: datetime) -> int:
-    """Delete the holds that have run out and return how many there were; the lock is taken already."""
+def drop_lapsed(tx: Connection, organization: str, *, now: datetime) -> list[str]:
+    """Delete the holds that have run out and return whose they were; the lock is taken already."""
     over = (hold.c.organization == organization) & (hold.c.until_at <= to_micros(now))
-    return tx.execute(delete(hold).where(over)).rowcount
+    return list(tx.execute(delete(hold).where(over).returning(hold.c.member)).scalars())
 
 
 def kept(tx: Connection, members: Collection[str], *, now: datetime) -> set[str]:
@@ -157,8 +156,21 @@ def kept(tx: Connection, members: Collection[str], *, now: datetime) -> set[str]
     return set(tx.execute(select(hold.c.member).where(living)).scalars())
 
 
-def repair(tx: Connection, organization: str, used: int, *, now: datetime) -> Pool:
-    """Set `used` to the counted holders: for `reconcile` alone; the lock is taken already."""
+def repair(tx: Connection, organization: str, *, event: str, now: datetime) -> Pool:
+    """Make pool and entries say what the members say, as this audit event tells: for `reconcile`, under the lock."""
+    told = exists().where(audit_event.c.id == seat_entry.c.event)
+    untold = (seat_entry.c.organization == organization) & (seat_entry.c.delta == 1) & ~told
+    tx.execute(update(seat_entry).where(untold).values(event=event))
+    entered = func.coalesce(func.sum(seat_entry.c.delta), 0)
+    query = select(member.c.id, member.c.state, member.c.generation, entered.label("entered"))
+    members = query.outerjoin(seat_entry, seat_entry.c.member == member.c.id).group_by(member.c.id)
+    used = 0
+    for row in tx.execute(members.where(member.c.organization == organization)).all():
+        holds = int(row.state == MemberState.HELD)
+        used += holds
+        delta = 1 if holds > row.entered else -1
+        for _ in range(abs(holds - row.entered)):
+            _enter(tx, organization, {row.id: event}, delta=delta, version=row.generation, now=now)
     return _change(tx, organization, now=now, used=used)
 
 

@@ -19,8 +19,23 @@ from sso_gate.storage.tables import hold, member, organization, seat_pool, waiti
 SEAT_HELD = "seat.held"
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _WAITS = member.c.state == MemberState.WAITING
-# Who asked comes first, by when they asked; then the others, by when they were first refused.
-_ORDER = (waiting.c.asked_at.is_(None), waiting.c.asked_at, waiting.c.first_refused_at, waiting.c.member)
+# Who asked comes first, by when they asked; then the others, by when they were first refused; at last who let one go.
+_ORDER = (
+    waiting.c.lapsed_at.is_not(None),
+    waiting.c.asked_at.is_(None),
+    waiting.c.asked_at,
+    waiting.c.first_refused_at,
+    waiting.c.member,
+)
+# A seat is offered once: it must not be kept for ever for somebody who has gone. Trying or asking again is a new wish.
+_WISHED_AT = func.coalesce(waiting.c.reminded_at, waiting.c.asked_at, 0)
+_LET_GO = (
+    waiting.c.lapsed_at.is_not(None)
+    & (waiting.c.lapsed_at >= waiting.c.last_refused_at)
+    & (waiting.c.lapsed_at >= _WISHED_AT)
+)
+_WILLING = waiting.c.declined_at.is_(None) & ~_LET_GO
+_HELPED = exists().where(hold.c.member == waiting.c.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +62,14 @@ def note_first(tx: Connection, organization: str, members: Collection[str], *, n
     if not members:
         return
     at = to_micros(now)
-    row = {"organization": organization, "tries": 1, "message": "", "answer": "", "first_refused_at": at, "last_refused_at": at}
+    row = {
+        "organization": organization,
+        "tries": 1,
+        "message": "",
+        "answer": "",
+        "first_refused_at": at,
+        "last_refused_at": at,
+    }
     known = _INSERTS[tx.dialect.name](waiting)
     counted = {"tries": waiting.c.tries + 1, "last_refused_at": at}
     upsert = known.on_conflict_do_update(index_elements=[waiting.c.member], set_=counted)
@@ -57,7 +79,7 @@ def note_first(tx: Connection, organization: str, members: Collection[str], *, n
 
 
 def note_again(tx: Connection, members: Collection[str], *, now: datetime) -> None:
-    """Count one more refusal of each of these waiting members. Needs no lock: who got a seat meanwhile waits no more."""
+    """Count one more refusal of each of these waiting members. Needs no lock: who got a seat meanwhile has no row."""
     if members:
         again = update(waiting).where(waiting.c.member == bindparam("who"))
         values = again.values(tries=waiting.c.tries + 1, last_refused_at=to_micros(now))
@@ -67,6 +89,11 @@ def note_again(tx: Connection, members: Collection[str], *, now: datetime) -> No
 def forget(tx: Connection, member_id: str) -> None:
     """Take a member off the list: they may not have a seat any more."""
     tx.execute(delete(waiting).where(waiting.c.member == member_id))
+
+
+def has_let_go(tx: Connection, member_id: str) -> bool:
+    """Return whether a seat that was kept for this member went to the next, and they have shown no wish since."""
+    return tx.execute(select(waiting.c.member).where(waiting.c.member == member_id, _LET_GO)).first() is not None
 
 
 def ask(tx: Connection, member_id: str, message: str, *, now: datetime) -> bool:
@@ -87,13 +114,13 @@ def decline(tx: Connection, member_id: str, answer: str, *, now: datetime) -> bo
 
 
 def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -> Pool:
-    """Pass on holds that have run out, keep free seats for whoever waits, and return the pool; the lock is taken already.
+    """Pass on holds that have run out, keep free seats for whoever waits, and return the pool; the lock is taken.
 
-    In order, where the organization wants that; nobody whom the owners declined is offered one. The waiting are told by the
-    outbox.
+    In order, where the organization wants that; nobody whom the owners declined is offered one. The waiting are told by
+    the outbox.
     """
     now = clock.now()
-    ledger.drop_lapsed(tx, organization, now=now)
+    _let_lapse(tx, organization, now=now)
     free = ledger.read(tx, organization, now=now).available
     lucky = _next(tx, organization, free) if free and organizations.holds_for_waiting(tx, organization) else []
     for who in lucky:
@@ -101,12 +128,17 @@ def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -
     return ledger.keep_for(tx, organization, lucky, now=now, until=until)
 
 
+def _let_lapse(tx: Connection, organization: str, *, now: datetime) -> None:
+    whose = ledger.drop_lapsed(tx, organization, now=now)
+    if whose:
+        tx.execute(update(waiting).where(waiting.c.member.in_(whose)).values(lapsed_at=to_micros(now)))
+
+
 def _next(tx: Connection, organization: str, seats: int) -> list[str]:
     """Return the members who are first in line and have no hold yet: as many as there are seats."""
-    helped = exists().where(hold.c.member == waiting.c.member)
-    willing = waiting.c.declined_at.is_(None) & ~helped
-    query = select(waiting.c.member).join(member, member.c.id == waiting.c.member).where(willing, _WAITS)
-    return list(tx.execute(query.where(waiting.c.organization == organization).order_by(*_ORDER).limit(seats)).scalars())
+    query = select(waiting.c.member).join(member, member.c.id == waiting.c.member)
+    mine = query.where(waiting.c.organization == organization, _WAITS, _WILLING, ~_HELPED)
+    return list(tx.execute(mine.order_by(*_ORDER).limit(seats)).scalars())
 
 
 def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[str]:
@@ -115,10 +147,9 @@ def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[s
     """
     lapsed = select(hold.c.organization).where(hold.c.until_at <= to_micros(now))
     holds = select(func.count()).where(hold.c.organization == seat_pool.c.organization).scalar_subquery()
-    helped = exists().where(hold.c.member == waiting.c.member)
     waits = (
         exists()
-        .where(waiting.c.organization == seat_pool.c.organization, waiting.c.declined_at.is_(None), ~helped)
+        .where(waiting.c.organization == seat_pool.c.organization, _WILLING, ~_HELPED)
         .where(member.c.id == waiting.c.member, _WAITS)
     )
     free = (

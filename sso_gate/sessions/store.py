@@ -10,6 +10,7 @@ from sso_gate.storage.redis import Redis, Script
 from sso_gate.storage.runtime import Runtime
 
 PENDING_SECONDS = 60  # longer than any decision takes; a crash leaves nothing longer than this
+LISTED_SESSIONS = 64  # of one member; beyond it the dead ones among them are forgotten
 _PENDING = "{}"
 _ACTIVATE = Script.load("sso_gate.sessions", "activate.lua")
 _PURGE = Script.load("sso_gate.sessions", "purge.lua")
@@ -35,11 +36,20 @@ class SessionStore:
         await self.redis.put(_session_key(token.organization, token.digest), _PENDING, seconds=PENDING_SECONDS)
 
     async def activate(self, token: SessionToken, session: Session) -> bool:
-        """Make the pending session active; False when it is gone or the generation was ended meanwhile."""
-        keys = [_session_key(token.organization, token.digest), *_member_keys(token.organization, session.member)]
+        """Make the pending session active; False when it or its parent is gone, or the generation was ended."""
+        organization, prefix = token.organization, _session_key(token.organization, "")
+        keys = [prefix + token.digest, prefix + session.family, *_member_keys(organization, session.member)]
         longest = math.ceil(self.longest.total_seconds())
         idle = math.ceil(self.idle.total_seconds())
-        arguments: list[str | int] = [session.to_json(), token.digest, session.generation, idle, longest]
+        arguments: list[str | int] = [
+            session.to_json(),
+            token.digest,
+            session.generation,
+            idle,
+            longest,
+            prefix,
+            LISTED_SESSIONS,
+        ]
         return bool(await self.redis.run(_ACTIVATE, keys, arguments))
 
     async def find(self, token: SessionToken, *, now: datetime) -> Session | None:

@@ -98,11 +98,11 @@ class Redis:
 
     async def fields(self, key: str) -> dict[str, str]:
         """Return the fields of the hash under the key."""
-        return cast("dict[str, str]", await self._answer(self._client.hgetall(key)))
+        return cast("dict[str, str]", await self._answer(self._client.hgetall, key))
 
     async def drop_fields(self, key: str, *names: str) -> None:
         """Delete fields of the hash under the key."""
-        await self._answer(self._client.hdel(key, *names))
+        await self._answer(self._client.hdel, key, *names)
 
     async def count(self, key: str, *, seconds: int) -> int:
         """Return how often this key was counted in its window of `seconds`, this time included."""

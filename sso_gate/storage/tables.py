@@ -86,6 +86,7 @@ member = Table(
     Column("name", Text, nullable=False),
     Column("listed_role", String(16), nullable=False),
     Column("role", String(16), nullable=False),  # the listed one, or a higher one that a group brought
+    Column("group_role", String(16), nullable=False, default="user"),  # what the groups of SCIM bring
     Column("grants", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("generation", BigInteger, nullable=False),
@@ -99,6 +100,7 @@ member = Table(
     CheckConstraint("state IN ('held', 'released', 'blocked', 'waiting')", name="state"),
     CheckConstraint("role IN ('user', 'admin', 'owner', 'primary_owner')", name="role"),
     Index(None, "organization", "state"),
+    Index(None, "organization", "created_at", "id"),
 )
 Index(
     "uq_member_one_primary_owner",
@@ -132,7 +134,7 @@ seat_entry = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     _organization(),
-    Column("member", String(64), ForeignKey("member.id"), nullable=False),
+    Column("member", String(64), nullable=False),  # history: it outlives a member whom SCIM deleted
     Column("delta", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("event", String(64), nullable=False),  # the audit event that tells of it, written in the same transaction
@@ -162,6 +164,7 @@ waiting = Table(
     Column("asked_at", BigInteger),
     Column("reminded_at", BigInteger),
     Column("declined_at", BigInteger),
+    Column("lapsed_at", BigInteger),  # when a seat that was kept for them went to the next
     Column("message", Text, nullable=False),
     Column("answer", Text, nullable=False),
     Index(None, "organization", "asked_at"),
@@ -205,6 +208,15 @@ outbox = Table(
     Index(None, "done_at", "due_at"),
 )
 
+notice = Table(  # what owners were told without having asked, so that they are told once
+    "notice",
+    metadata,
+    _organization(primary_key=True),
+    Column("kind", String(128), primary_key=True),
+    Column("told_at", BigInteger, nullable=False),
+    Column("value", Integer, nullable=False),
+)
+
 api_token = Table(
     "api_token",
     metadata,
@@ -230,6 +242,51 @@ breakglass_code = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+scim_user = Table(  # what a provisioning client says of a member; who came by login has no row before it does
+    "scim_user",
+    metadata,
+    Column("member", String(64), ForeignKey("member.id"), primary_key=True),
+    _organization(),
+    Column("external_id", String(1024)),
+    Column("wanted", Boolean, nullable=False),  # active in the client's eyes, with a seat or waiting for one
+    Column("attributes", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(None, "organization", "external_id"),
+)
+
+scim_value = Table(  # attributes by which clients look people up, in the form in which they are compared
+    "scim_value",
+    metadata,
+    Column("member", String(64), ForeignKey("member.id"), primary_key=True),
+    Column("path", String(64), primary_key=True),
+    Column("value", String(320), primary_key=True),
+    _organization(),
+    Index(None, "organization", "path", "value"),
+)
+
+scim_group = Table(
+    "scim_group",
+    metadata,
+    _id(),
+    _organization(),
+    Column("display_name", Text, nullable=False),
+    Column("display_key", String(320), nullable=False),
+    Column("external_id", String(1024)),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    UniqueConstraint("organization", "display_key"),
+    Index(None, "organization", "external_id"),
+    Index(None, "organization", "created_at", "id"),
+)
+
+scim_group_member = Table(
+    "scim_group_member",
+    metadata,
+    Column("group", String(64), ForeignKey("scim_group.id"), primary_key=True),
+    Column("member", String(64), ForeignKey("member.id"), primary_key=True, index=True),
 )
 
 installation_key = Table(

@@ -1,15 +1,19 @@
 """What a waiting person may do (ask), and what owners may do about it (hold a seat, decline)."""
 
+import contextlib
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event
 from sso_gate.clock import Clock
-from sso_gate.errors import Conflict, NotFound
+from sso_gate.errors import Conflict, NotFound, Unavailable
 from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.seats import ledger, waitlist
+from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
 from sso_gate.seats.waitlist import WaitingRow
 from sso_gate.storage import outbox
@@ -31,12 +35,14 @@ async def ask(runtime: Runtime, ticket: Ticket, message: str) -> None:
     now = runtime.clock.now()
 
     def work(tx: Connection) -> None:
-        if not waiting_state(tx, ticket, now=now).can_ask:
+        found = waiting_state(tx, ticket, now=now)
+        if not found.can_ask:
             raise Conflict("cannot ask now")
         waitlist.ask(tx, ticket.member, message, now=now)
         actor = Actor("user", ticket.member, ticket.email)
         audit.record(tx, [_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)])
-        outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
+        if found.asked_at is None or found.can_remind:  # another wording of the same wish is no news for the owners
+            outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
 
     await runtime.database.write(work)
 
@@ -66,20 +72,35 @@ async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Acto
         outbox.add(tx, organization, waitlist.SEAT_HELD, clock=runtime.clock, subject=member.id)
         return pool
 
-    return await runtime.database.write(work)
+    return await _and_publish(runtime, organization, work)
 
 
 async def decline(runtime: Runtime, organization: str, email: str, answer: str, *, by: Actor) -> None:
-    """Tell a waiting person no; they may ask again after a week. `NotFound` when they do not wait."""
+    """Tell a waiting person no; they may ask again after a week, and a seat that was kept for them goes to the next.
 
-    def work(tx: Connection) -> None:
+    Raises:
+        NotFound: they do not wait.
+    """
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> Pool:
+        ledger.lock(tx, organization, now=now)
         member = _member(tx, organization, email)
-        if not waitlist.decline(tx, member.id, answer, now=runtime.clock.now()):
+        if not waitlist.decline(tx, member.id, answer, now=now):
             raise NotFound(f"{email} does not wait")
+        ledger.drop_hold(tx, member.id)
         audit.record(tx, [_event(runtime.clock, organization, Action.SEAT_DECLINE, by, member.id)])
         outbox.add(tx, organization, SEAT_DECLINED, clock=runtime.clock, subject=member.id)
+        return waitlist.offer(tx, organization, clock=runtime.clock, until=now + runtime.settings.seat_hold)
 
-    await runtime.database.write(work)
+    await _and_publish(runtime, organization, work)
+
+
+async def _and_publish(runtime: Runtime, organization: str, work: Callable[[Connection], Pool]) -> Pool:
+    pool = await runtime.database.write(work)
+    with contextlib.suppress(Unavailable):  # the commit stands without it
+        await SeatCounter(runtime.redis).publish(organization, pool)
+    return pool
 
 
 def _member(tx: Connection, organization: str, email: str) -> Member:

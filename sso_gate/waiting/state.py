@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.members import store as members
 from sso_gate.members.member import MemberState
-from sso_gate.seats import ledger
+from sso_gate.seats import ledger, waitlist
 from sso_gate.storage.tables import hold, waiting
 from sso_gate.waiting.ticket import Ticket
 
@@ -44,9 +44,10 @@ def waiting_state(tx: Connection, ticket: Ticket, *, now: datetime) -> WaitingSt
     held_until = tx.execute(select(hold.c.until_at).where(living)).scalar_one_or_none()
     if held_until is not None:
         return WaitingState("held", held_until=from_micros(held_until))
-    if ledger.read(tx, ticket.organization, now=now).available:
+    pool = ledger.read(tx, ticket.organization, now=now)
+    if pool.available > pool.lapsed:  # a hold that has run out goes to whoever is next, which need not be this person
         return WaitingState("held")
-    if row is None:
+    if row is None or waitlist.has_let_go(tx, member.id):
         return WaitingState("expired")
     if row.declined_at is not None:
         again = now - from_micros(row.declined_at) >= ASK_AGAIN_AFTER

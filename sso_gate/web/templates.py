@@ -16,7 +16,7 @@ from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from sso_gate.clock import iso
+from sso_gate.clock import from_micros, iso
 from sso_gate.web import charts, format  # noqa: A004 - the module's name; the builtin is not used here
 from sso_gate.web.catalogues import translations
 from sso_gate.web.language import NAMES, Language
@@ -69,6 +69,7 @@ def environment() -> Environment:
     made.globals.update(static_url=static_url, seat_bar=charts.seat_bar, line_chart=charts.line_chart)
     made.filters["hours_later"] = lambda instant, hours: instant + timedelta(hours=hours)
     made.filters["iso"] = iso
+    made.filters["from_micros"] = from_micros
     for filter_name in ("money", "money_with_code", "number", "months", "day", "price", "instant", "clock_time"):
         made.filters[filter_name] = _in_language(getattr(format, filter_name))
     return made

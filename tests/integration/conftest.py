@@ -34,18 +34,40 @@ def big_gate(postgres_server: ThrowAwayPostgres) -> Iterator[RunningGate]:
     valkey.close()
 
 
-@pytest.fixture(params=["gate", "big_gate"])
-def any_gate(request: pytest.FixtureRequest) -> RunningGate:
+def _wide_road(gate: RunningGate, saml_idp: SamlpIdp, oidc_provider: OidcProvider) -> Road:
+    organization = Organization(seats=1000)
+    owners = {"lines": "", "tables": '[connections.roles]\n"gate-owners" = "owner"\n"gate-admins" = "admin"'}
+    organization.add_member("listed-owner", role="owner")
+    organization.add_member("admin", role="admin")
+    organization.add_member("viewer", grants=["billing_viewer"])
+    organization.add_member("auditor", grants=["auditor"])
+    return lay_road(gate, saml_idp, oidc_provider, organization, **owners)
+
+
+@pytest.fixture(scope="session")
+def road(gate: RunningGate, _samlp_server: SamlpIdp, oidc_provider: OidcProvider) -> Road:
+    """The way into an organization with seats for everybody, on the one-command default."""
+    return _wide_road(gate, _samlp_server, oidc_provider)
+
+
+@pytest.fixture(scope="session")
+def big_road(big_gate: RunningGate, _samlp_server: SamlpIdp, oidc_provider: OidcProvider) -> Road:
+    """The same on PostgreSQL and Valkey."""
+    return _wide_road(big_gate, _samlp_server, oidc_provider)
+
+
+@pytest.fixture(scope="session", params=["road", "big_road"])
+def any_road(request: pytest.FixtureRequest) -> Road:
     """Each of the two; a test that takes it runs twice."""
-    running: RunningGate = request.getfixturevalue(request.param)
-    return running
+    found: Road = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
-def lay(samlp_idp: SamlpIdp, oidc_provider: OidcProvider) -> Callable[..., Road]:
+def lay(_samlp_server: SamlpIdp, oidc_provider: OidcProvider) -> Callable[..., Road]:
     """Make the road into a gate for a new organization: `lay(gate, Organization(seats=2))`."""
 
     def make(gate: RunningGate, organization: Organization, **connection: str) -> Road:
-        return lay_road(gate, samlp_idp, oidc_provider, organization, **connection)
+        return lay_road(gate, _samlp_server, oidc_provider, organization, **connection)
 
     return make

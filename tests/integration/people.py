@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from urllib.parse import quote
 
-from tests.integration.gate import Organization, RunningGate
+from tests.integration.gate import Api, Organization, RunningGate
 from tests.support.browser_jar import BrowserJar, Page
 from tests.support.oidc_op import OidcProvider
 from tests.support.people import Person
@@ -14,6 +17,8 @@ from tests.support.samlp_idp import SamlpIdp
 SESSION = "__Host-sso_gate"
 WAITING = "__Host-sso_gate_waiting"
 GATE_NAME = "gate.localhost"
+SCOPES = ("seats:read", "seats:write", "billing:read", "members:read", "audit:read")
+_NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -29,6 +34,19 @@ class Road:
         """Return somebody of this organization; fields are those of `Person`."""
         values = {"email": self.organization.email(name), "name": name.title(), **fields}
         return Person(**values)  # type: ignore[arg-type]  # the fields are checked by the dataclass itself
+
+    def newcomer(self, **fields: object) -> Person:
+        """Return somebody whom nobody has seen before."""
+        return self.person(f"person-{next(_NUMBERS)}", **fields)
+
+    @cached_property
+    def api(self) -> Api:
+        """Return a program with a token that may do everything that the API offers."""
+        return Api(self.gate, self.gate.token(self.organization, *SCOPES))
+
+    def last_refusal(self) -> dict[str, Any]:
+        """Return the newest event of somebody who was refused."""
+        return self.api.events(outcome="denied")[-1]
 
     def saml_login(
         self, jar: BrowserJar, person: Person, *, return_to: str = "", connection: str = "", **options: object

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, insert, select, text
@@ -21,8 +22,15 @@ from billing_core.identifiers import canonical, digest
 
 NOW = datetime(2026, 3, 1, 15, tzinfo=UTC)
 BUYER, SELLER = billing.Party("Acme Ltda."), billing.Seller("Example GmbH", timezone="Europe/Berlin")
-TERMS = {"anchor_date": "2026-01-01", "timezone": "America/Sao_Paulo", "currency": "USD", "unit_price": "20.00"}
+TERMS: dict[str, Any] = {
+    "anchor_date": "2026-01-01",
+    "timezone": "America/Sao_Paulo",
+    "currency": "USD",
+    "unit_price": "20.00",
+}
 COPIES = int(os.environ.get("BILLING_INVOICES", "100000"))
+
+Row = dict[str, Any]
 
 
 @pytest.fixture
@@ -41,7 +49,14 @@ def engine(tmp_path):
     billing.create_tables(made)
     with made.begin() as tx:
         terms = billing.Contract(**TERMS, tax=[{"category": "S", "rate_percent": "19"}])
-        given = {"customer": "org", "contract": terms, "seats": 100, "buyer": BUYER, "seller": SELLER, "locale": "en"}
+        given: dict[str, Any] = {
+            "customer": "org",
+            "contract": terms,
+            "seats": 100,
+            "buyer": BUYER,
+            "seller": SELLER,
+            "locale": "en",
+        }
         billing.open_contract(tx, **given, now=NOW)
         tx.execute(text("CREATE TABLE one_row (id INTEGER PRIMARY KEY, said TEXT)"))
     yield made
@@ -74,7 +89,12 @@ def test_a_quote_and_an_order_are_one_transaction_each_and_cost_few_inserts(engi
     def buy(i: int) -> None:
         quote(i)
         with engine.begin() as tx:
-            given = {"customer": "org", "quote_id": quotes[-1].id, "idempotency_key": f"k{i}", "ordered_by": "ana"}
+            given: dict[str, Any] = {
+                "customer": "org",
+                "quote_id": quotes[-1].id,
+                "idempotency_key": f"k{i}",
+                "ordered_by": "ana",
+            }
             assert isinstance(billing.order_seats(tx, **given, now=NOW + timedelta(seconds=i)), billing.Ordered)
 
     unit, quoting, buying = milliseconds(one_row), milliseconds(quote), milliseconds(buy)
@@ -91,7 +111,7 @@ def fill(engine: Engine) -> None:
     """A hundred thousand ordered invoices beside the first: copies of one real order, numbered and booked each."""
     with engine.begin() as tx:
         quoted = billing.quote_seats(tx, customer="org", add=1, now=NOW)
-        given = {"customer": "org", "quote_id": quoted.id, "idempotency_key": "k", "ordered_by": "ana"}
+        given: dict[str, Any] = {"customer": "org", "quote_id": quoted.id, "idempotency_key": "k", "ordered_by": "ana"}
         billing.order_seats(tx, **given, now=NOW)
         originals = {}
         for table in tables.metadata.sorted_tables:
@@ -107,8 +127,8 @@ def fill(engine: Engine) -> None:
         tx.execute(text("UPDATE billing_contracts SET seats = seats + :n"), more)
 
 
-def copies(originals: dict, template: str, numbers: range) -> dict[str, list[dict]]:
-    made: dict[str, list[dict]] = {}
+def copies(originals: dict[str, list[Row]], template: str, numbers: range) -> dict[str, list[Row]]:
+    made: dict[str, list[Row]] = {}
     for name in ("billing_quotes", "billing_invoices", "billing_lines", "billing_orders", "billing_seat_entries"):
         made[name] = []
     made["billing_journal"], made["billing_postings"] = [], []
@@ -117,12 +137,16 @@ def copies(originals: dict, template: str, numbers: range) -> dict[str, list[dic
         for name, rows in made.items():
             for row in originals[name]:
                 about = row.get("invoice_id", row.get("id"))
-                if template in (about, row.get("id")) or row.get("journal_id") == journal["id"] or name == "billing_quotes":
+                if (
+                    template in (about, row.get("id"))
+                    or row.get("journal_id") == journal["id"]
+                    or name == "billing_quotes"
+                ):
                     rows.append(changed(name, copy.copy(row), i))
     return made
 
 
-def changed(name: str, row: dict, i: int) -> dict:
+def changed(name: str, row: Row, i: int) -> Row:
     for key in ("id", "invoice_id", "quote_id", "idempotency_key", "key", "journal_id"):
         if row.get(key):
             row[key] = f"{row[key]}-{i:06d}"

@@ -192,6 +192,13 @@ def _login() -> Iterator[Sample]:
     yield Sample("break-glass", "login/break_glass.html", {"email": "", "error": ""})
     yield Sample("break-glass-wrong", "login/break_glass.html", {"email": "ana@acme.example", "error": "wrong"}, 422)
     yield Sample("help", "login/help.html", {"contact": ""})
+    steps = [
+        {"name": "Signature", "mark": "passed", "note": ""},
+        {"name": "Time window", "mark": "failed", "note": "812 s"},
+        {"name": "Seat", "mark": "not reached", "note": ""},
+    ]
+    trial = {"connection_name": "Okta (Acme BR)", "steps": steps, "person": {"email": "ana@acme.example", "name": ""}}
+    yield Sample("trial", "login/trial.html", trial)
     yield Sample("signed-out", "login/signed_out.html", {"provider_too": False})
 
 

@@ -16,7 +16,6 @@ if str(ROOT) not in sys.path:
 from tests.unit.billing_core import databases  # noqa: E402 # the root has to be known first
 from tests.unit.billing_core.firm import Firm  # noqa: E402
 
-
 # How long an example takes says nothing on a machine that others use as well.
 settings.register_profile("billing_core", deadline=None)
 settings.load_profile("billing_core")
@@ -35,7 +34,7 @@ def postgresql_engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
+    folder: Path = tmp_path_factory.mktemp("template")
     databases.sqlite(folder).dispose()
     return folder / "billing.db"
 

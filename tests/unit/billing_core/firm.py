@@ -1,6 +1,6 @@
 """A customer and a seller to buy and sell seats in tests: each verb is one transaction of the public face."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,9 +56,13 @@ class Firm:
     now: datetime
     customer: str = "org_acme"
     used: int = 90
-    keys: int = field(default=0)
+    keys: int = 0
+    opening: Any = None
 
-    def opened(self, seats: int = 100, locale: str = "en", buyer: Party = BUYER, seller: Seller = SELLER, **terms: Any):
+    def opened(
+        self, seats: int = 100, locale: str = "en", buyer: Party = BUYER, seller: Seller = SELLER, **terms: Any
+    ) -> "Firm":
+        """This customer with a contract; `opening` is what it was opened with."""
         self.opening = self.call(
             "open_contract", contract=contract(**terms), seats=seats, buyer=buyer, seller=seller, locale=locale
         )

@@ -43,4 +43,5 @@ def months(anchor: date, term_months: int, proration: str, first: date) -> Fract
 def amount(seats: int, price: Fraction, many: Fraction, digits: int, *, per_year: bool) -> int:
     """Minor units, rounded once with halves up."""
     exact = seats * price * many * 10**digits / (12 if per_year else 1)
-    return floor(exact + Fraction(1, 2))
+    rounded: int = floor(exact + Fraction(1, 2))
+    return rounded

@@ -48,6 +48,7 @@ def test_a_worked_example_is_what_the_package_computes(row):
 
 @needs_page
 def test_a_worked_example_is_what_an_order_invoices(sqlite_engine):
+    firm = Firm(sqlite_engine, now=event_of(ROWS[0]))
     for row in ROWS:
         firm = Firm(sqlite_engine, now=event_of(row), customer=f"org_{row[0]}")
         with sqlite_engine.begin() as tx:

@@ -24,12 +24,12 @@ HOSTILE = '<script>alert("1")</script> & =1+1'
 
 
 @pytest.fixture
-def bought(small_firm) -> billing.Invoice:
+def bought(small_firm: Firm) -> billing.Invoice:
     return small_firm.at(day(2026, 3, 1)).buy(5, po_number="PO-4711")
 
 
 @pytest.fixture
-def hostile(small_firm) -> billing.Invoice:
+def hostile(small_firm: Firm) -> billing.Invoice:
     small_firm.call(
         "amend_contract",
         buyer=Party(HOSTILE, (HOSTILE,)),
@@ -44,7 +44,7 @@ def opened(sqlite_engine, **terms) -> billing.Invoice:
 
 
 def visible(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.split("</style>")[-1]))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.rsplit("</style>", maxsplit=1)[-1]))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_quantity_times_price_over_base_quantity_is_the_line(sqlite_engine, pror
     exact = quantity * price / base
     total = Decimal(first(tree, "LineTotalAmount"))
     assert total == invoice.net.decimal
-    assert abs(exact - total) <= Decimal("0.5").scaleb(total.as_tuple().exponent)
+    assert abs(exact - total) <= (Decimal("0.5") if currency == "JPY" else Decimal("0.005"))
 
 
 def test_an_e_invoice_carries_the_totals_parties_and_order(bought):

@@ -83,7 +83,7 @@ def test_a_line_says_its_period():
 
 def test_a_renewal_is_the_whole_next_term_at_the_uplifted_price():
     line = renewal_line(contract(uplift_percent="5"), 107, day(2026, 3, 1))
-    assert (line.seats, line.months, str(line.unit_price), line.net) == (107, 12, "21.00", 107 * 12 * 2100)
+    assert (line.seats, int(line.months), str(line.unit_price), line.net) == (107, 12, "21.00", 107 * 12 * 2100)
     assert (line.period_start, line.last_day) == (date(2027, 1, 1), date(2027, 12, 31))
 
 

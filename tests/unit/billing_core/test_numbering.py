@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -78,7 +79,13 @@ def _die_while_issuing(url: str, quote_id: str, now: datetime) -> None:
     engine = create_engine(url)
     tx = engine.connect()
     tx.begin()
-    arguments = {"customer": "org_acme", "quote_id": quote_id, "idempotency_key": "k", "ordered_by": "ana", "now": now}
+    arguments: dict[str, Any] = {
+        "customer": "org_acme",
+        "quote_id": quote_id,
+        "idempotency_key": "k",
+        "ordered_by": "ana",
+        "now": now,
+    }
     assert isinstance(billing.order_seats(tx, **arguments), billing.Ordered)
     os._exit(9)
 
@@ -98,7 +105,7 @@ def test_a_process_that_dies_while_issuing_leaves_no_gap(firm):
 
 def test_twenty_customers_at_once_get_twenty_numbers_in_a_row(firm):
     def opened(i: int) -> str:
-        return Firm(firm.engine, now=firm.now, customer=f"org_{i}").opened().opening.invoice.number
+        return str(Firm(firm.engine, now=firm.now, customer=f"org_{i}").opened().opening.invoice.number)
 
     with ThreadPoolExecutor(20) as pool:
         given = sorted(pool.map(opened, range(20)))
@@ -119,6 +126,7 @@ def test_one_customer_opened_twenty_times_at_once_has_one_contract(firm):
                 locale="en",
                 now=firm.now,
             )
+        assert made.invoice is not None
         return made.created, made.invoice.number
 
     with ThreadPoolExecutor(20) as pool:

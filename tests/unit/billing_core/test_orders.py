@@ -87,6 +87,7 @@ def test_two_owners_at_once_buy_once_and_the_second_sees_why(firm):
     firm.order(yours, ordered_by="bruno")
     stale = firm.later(minutes=2).order(mine)
     assert isinstance(stale, Stale)
+    assert stale.last_order is not None
     assert (stale.why, stale.last_order.ordered_by, stale.last_order.added) == ("SEATS_CHANGED", "bruno", 10)
     assert (stale.fresh_quote.seats_before, stale.fresh_quote.add) == (110, 10)
     assert firm.seats == 110
@@ -202,6 +203,7 @@ def test_orders_are_listed_newest_first_and_found_by_id(firm):
         assert billing.orders(tx, customer=firm.customer, limit=1) == placed[2:]
         assert billing.orders(tx, customer=firm.customer, limit=-1) == []
         found = billing.order_of(tx, customer=firm.customer, order_id=placed[0].id)
+        assert found is not None
         assert (found.order, found.invoice.lines[0].seats) == (placed[0], 1)
         assert billing.order_of(tx, customer="org_other", order_id=placed[0].id) is None
 

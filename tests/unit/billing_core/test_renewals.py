@@ -1,6 +1,7 @@
 """At the boundary, as of the boundary, once: what is used, what was promised, what the owner asked to keep."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,12 @@ BOUNDARY = datetime(2027, 1, 1, 3, tzinfo=UTC)
 
 def renewed_with(firm: Firm, used: int) -> list[billing.Renewed]:
     asked: list[datetime] = []
-    renewed: list[billing.Renewed] = firm.call("renew", in_use_at=lambda at: asked.append(at) or used)
+
+    def in_use(at: datetime) -> int:
+        asked.append(at)
+        return used
+
+    renewed: list[billing.Renewed] = firm.call("renew", in_use_at=in_use)
     assert asked == [term.term.starts_at for term in renewed]
     return renewed
 
@@ -26,7 +32,12 @@ def test_at_the_boundary_the_seats_in_use_are_renewed_and_invoiced_for_the_whole
     [renewed] = renewed_with(firm.at(BOUNDARY), 90)
     line = renewed.invoice.lines[0]
     assert (renewed.seats_before, renewed.seats, renewed.in_use, firm.seats) == (100, 90, 90, 90)
-    assert (line.seats, line.months, line.period_start, line.last_day) == (90, 12, date(2027, 1, 1), date(2027, 12, 31))
+    assert (line.seats, int(line.months), line.period_start, line.last_day) == (
+        90,
+        12,
+        date(2027, 1, 1),
+        date(2027, 12, 31),
+    )
     assert renewed.invoice.origin == "renewal"
     assert firm.findings() == []
 
@@ -56,8 +67,9 @@ def test_a_job_years_late_renews_each_term_as_of_its_own_boundary(firm):
 
 
 @pytest.mark.parametrize(
-    ("used", "minimum", "pin", "seats"), [(90, 1, None, 90), (90, 95, None, 95), (90, 95, 97, 97), (90, 1, 40, 90), (0, 0, None, 0)]
-)  # fmt: skip
+    ("used", "minimum", "pin", "seats"),
+    [(90, 1, None, 90), (90, 95, None, 95), (90, 95, 97, 97), (90, 1, 40, 90), (0, 0, None, 0)],
+)
 def test_the_largest_of_use_minimum_and_pin_is_renewed(sqlite_engine, used, minimum, pin, seats):
     firm = Firm(sqlite_engine, now=day(2026, 1, 1)).opened(minimum_seats=minimum)
     firm.call("pin_renewal", seats=pin)
@@ -120,7 +132,7 @@ def test_a_term_cannot_be_recorded_twice(firm):
         tx.execute(text("INSERT INTO billing_terms SELECT * FROM billing_terms WHERE term_index = 1"))
 
 
-def rehearsed(firm: Firm, **given) -> billing.Rehearsal:
+def rehearsed(firm: Firm, **given: Any) -> Any:
     return firm.call("rehearse", **{"in_use": 90, **given})
 
 

@@ -1,9 +1,10 @@
-"""The settings through the whole application, on a real database and Valkey: an owner buys, an employee sees nothing."""
+"""The settings through the whole application, on a real database and Valkey: an owner buys, a user sees nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,16 +13,16 @@ from threading import Thread
 
 import pytest
 import uvicorn
-from httpx2 import Client
+from httpx2 import Client as Browser
 
+from sso_gate.admission.admit import Admission, Door
+from sso_gate.admission.settle import Denied, Login
 from sso_gate.app import create_app
 from sso_gate.apply.apply import apply
 from sso_gate.apply.file import read_file
-from sso_gate.members import store as members
+from sso_gate.audit.event import Client
+from sso_gate.identity import Identity
 from sso_gate.organizations import store as organizations
-from sso_gate.seats import ledger, waitlist
-from sso_gate.sessions.session import Session, SessionToken
-from sso_gate.sessions.store import SessionStore
 from sso_gate.settings import Settings
 from sso_gate.storage.migrate import migrate
 from sso_gate.storage.open import open_runtime
@@ -105,65 +106,46 @@ class Gate:
         await migrate(runtime.database)
         wanted, text = read_file(self.file)
         await apply(runtime, wanted, folder=self.file.parent, text=text, name="acme.toml")
-        cookies = {
-            name: await self._sign_in(runtime, f"{name}@acme.example") for name in ("ana", "olga", "leo", "finance")
-        }
+        cookies = {}
+        for name in ("ana", "leo", "finance", "olga"):
+            admitted = await self._sign_in(runtime, name)
+            assert isinstance(admitted, Admission), admitted
+            cookies[name] = admitted.token.text
         await runtime.close()
         return cookies
 
-    async def _sign_in(self, runtime: Runtime, email: str) -> str:
-        now = self.clock.now()
+    async def _sign_in(self, runtime: Runtime, name: str) -> Admission | Denied:
         organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, "acme"))
         assert organization is not None
-        found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
-        assert found is not None
-        if email in {"leo@acme.example", "finance@acme.example"}:
-            await runtime.database.write(lambda tx: ledger.grant(tx, organization.id, [found.id], now=now))
-            found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
-            assert found is not None
-        token = SessionToken.new(organization.id)
-        session = Session(
-            organization=organization.id,
-            member=found.id,
-            kind="settings" if email.startswith("olga") else "seat",
+        identity = Identity(
             connection="acme-oidc",
-            subject=email,
-            session_index="",
-            generation=found.generation,
-            email=email,
-            name=found.name,
-            role=found.role,
+            organization=organization.id,
+            protocol="oidc",
+            subject=name,
+            email=f"{name}@acme.example",
+            email_verified=True,
+            name=name.title(),
             groups=(),
-            created_at=now,
-            checked_at=now,
-            ends_at=now + timedelta(days=1),
-            family="fam",
-            slug="acme",
+            authenticated_at=self.clock.now(),
+            session_index=None,
+            login_id=secrets.token_hex(32),
         )
-        sessions = SessionStore.of(runtime)
-        await sessions.write_pending(token)
-        assert await sessions.activate(token, session)
-        return token.text
+        return await Door.of(runtime).admit(Login(identity=identity, attempt=secrets.token_hex(8), client=Client()))
 
-    def waits(self, email: str) -> None:
+    def waits(self, name: str) -> None:
         """Let somebody be refused for want of a seat."""
 
         async def work() -> None:
             runtime = open_runtime(self.settings, self.clock)
-            organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, "acme"))
-            assert organization is not None
-            found = await runtime.database.read(lambda tx: members.find(tx, organization.id, email))
-            assert found is not None
-            now = self.clock.now()
-            await runtime.database.write(lambda tx: waitlist.note_refusal(tx, organization.id, found.id, now=now))
+            assert isinstance(await self._sign_in(runtime, name), Denied)
             await runtime.close()
 
         asyncio.run(work())
 
-    def browser(self, name: str = "") -> Client:
+    def browser(self, name: str = "") -> Browser:
         """A browser in which this person is signed in, or nobody."""
         headers = {"accept-language": "en-US"} | ({"cookie": f"__Host-sso_gate={self.cookies[name]}"} if name else {})
-        return Client(base_url=self.url, headers=headers, timeout=30)
+        return Browser(base_url=self.url, headers=headers, timeout=30)
 
     @contextmanager
     def serving(self) -> Iterator[Gate]:
@@ -190,7 +172,7 @@ def gate(valkey: ThrowAwayValkey, sqlite_url: str, tmp_path: Path) -> Iterator[G
 
 
 @pytest.fixture
-def ana(gate: Gate) -> Iterator[Client]:
+def ana(gate: Gate) -> Iterator[Browser]:
     with gate.browser("ana") as browser:
         yield browser
 
@@ -205,7 +187,7 @@ def plain(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page.replace("\N{NO-BREAK SPACE}", " ")))
 
 
-def reviewed(browser: Client, add: int) -> dict[str, str]:
+def reviewed(browser: Browser, add: int) -> dict[str, str]:
     page = browser.get(f"/settings/billing/seats/review?add={add}").text
     return {name: hidden(page, name) for name in ("quote_id", "digest", "idempotency_key")} | {"po_number": "PO-7"}
 
@@ -274,7 +256,7 @@ def test_a_form_with_another_quote_buys_nothing(ana):
 
 
 def test_the_edit_page_is_filled_in_with_the_people_who_wait_and_the_price_buys_nothing(gate, ana):
-    gate.waits("olga@acme.example")
+    gate.waits("eva")
     page = ana.get("/settings/billing/seats/edit").text
     assert "1 person is waiting. We filled in 1." in plain(page)
     assert hidden(page.replace('id="add" ', ""), "add") if 'name="add" value=' in page else 'value="1"' in page
@@ -308,19 +290,19 @@ def test_signed_out_the_settings_lead_to_the_login_and_back(gate):
 
 
 def test_releasing_a_seat_says_what_it_does_and_logs_the_person_out(gate, ana):
-    gate.waits("olga@acme.example")
+    gate.waits("eva")
     with gate.browser("leo") as leo:
         assert leo.get("/").status_code == 200
         listed = ana.get("/settings/members").text
         link = re.search(r'href="(/settings/members/[^"]+/release)" aria-label="Release seat: leo@', listed)
         assert link
-        assert "Releasing this seat lets olga@acme.example in" in plain(ana.get(link[1]).text)
+        assert "Releasing this seat lets eva@acme.example in" in plain(ana.get(link[1]).text)
         assert ana.post(link[1]).status_code in {303, 422}
         answer = ana.post(link[1], headers={"content-type": "application/x-www-form-urlencoded"})
         assert answer.status_code == 303
         assert leo.get("/").status_code == 302
     requests = plain(ana.get("/settings/members/requests").text)
-    assert "olga@acme.example" in requests
+    assert "eva@acme.example" in requests
     assert "Seat held" in requests
 
 

@@ -122,7 +122,20 @@ def demonstration(data_dir: Path, start: Callable[[], subprocess.Popen[str]]) ->
     return Demonstration(process, data_dir, json.loads((data_dir / "demo" / "demo.json").read_text()))
 
 
-def test_people_reach_the_application_and_the_one_too_many_is_told_why_until_ctrl_c_ends_all_of_it(
+def serve_ordinarily(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Return how `sso-gate serve` ended on what a demonstration has left."""
+    settings = {"DATA_DIR": str(folder), "BIND": "127.0.0.1:0", "ADMIN_BIND": "127.0.0.1:0"}
+    return subprocess.run(
+        [sys.executable, "-m", "sso_gate", "serve"],
+        env={**os.environ, **{f"SSO_GATE_{name}": value for name, value in settings.items()}},
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_nothing_serves_it_again(
     demonstration, start
 ):
     application = demonstration.facts["application"]
@@ -145,6 +158,10 @@ def test_people_reach_the_application_and_the_one_too_many_is_told_why_until_ctr
     said, _ = demonstration.process.communicate(timeout=STOP_SECONDS)
     assert (demonstration.process.returncode, "Everything has stopped." in said) == (0, True)
     assert not processes_in(demonstration.folder)
+    refused = serve_ordinarily(demonstration.folder)
+    assert refused.returncode == 1
+    assert "made by `sso-gate demo`" in refused.stderr
+    assert all(connection in refused.stderr for connection in ("acme-saml", "acme-oidc"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the leash is a Linux one")
@@ -160,21 +177,3 @@ def test_a_killed_demonstration_takes_its_gate_with_it_and_a_killed_gate_its_dem
     said, _ = again.communicate(timeout=STOP_SECONDS)
     assert (again.returncode, "the gate has ended" in said) == (1, True)
     assert wait_until_gone(demonstration.folder, "")
-
-
-def test_the_ordinary_serve_refuses_what_the_demonstration_has_made(demonstration):
-    demonstration.process.send_signal(signal.SIGTERM)
-    demonstration.process.communicate(timeout=STOP_SECONDS)
-    assert demonstration.process.returncode == 0
-    settings = {"SSO_GATE_DATA_DIR": str(demonstration.folder), "SSO_GATE_BIND": "127.0.0.1:0"}
-    environment = {**os.environ, **settings, "SSO_GATE_ADMIN_BIND": "127.0.0.1:0"}
-    served = subprocess.run(
-        [sys.executable, "-m", "sso_gate", "serve"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-    assert served.returncode not in (0, None)
-    assert "acme-saml" in served.stderr

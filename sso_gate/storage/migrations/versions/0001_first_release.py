@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("listed_role", sa.String(length=16), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("group_role", sa.String(length=16), nullable=False),
         sa.Column("grants", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
@@ -124,6 +125,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization", "email_key", name=op.f("uq_member_organization_email_key")),
     )
     with op.batch_alter_table("member", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_member_organization_created_at_id"), ["organization", "created_at", "id"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_member_organization_state"), ["organization", "state"], unique=False)
         batch_op.create_index(
             "uq_member_one_primary_owner",
@@ -133,6 +137,15 @@ def upgrade() -> None:
             postgresql_where=sa.text("role = 'primary_owner'"),
         )
 
+    op.create_table(
+        "notice",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=128), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_notice_organization")),
+        sa.PrimaryKeyConstraint("organization", "kind", name=op.f("pk_notice")),
+    )
     op.create_table(
         "organization_domain",
         sa.Column("domain", sa.String(length=253), nullable=False),
@@ -159,6 +172,44 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_done_at_due_at"), ["done_at", "due_at"], unique=False)
+
+    op.create_table(
+        "scim_group",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("display_key", sa.String(length=320), nullable=False),
+        sa.Column("external_id", sa.String(length=1024), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_scim_group_organization")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_scim_group")),
+        sa.UniqueConstraint("organization", "display_key", name=op.f("uq_scim_group_organization_display_key")),
+    )
+    with op.batch_alter_table("scim_group", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_scim_group_organization_created_at_id"), ["organization", "created_at", "id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_scim_group_organization_external_id"), ["organization", "external_id"], unique=False
+        )
+
+    op.create_table(
+        "seat_entry",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("delta", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("delta IN (1, -1)", name=op.f("ck_seat_entry_one_seat")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_seat_entry_organization")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seat_entry")),
+    )
+    with op.batch_alter_table("seat_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_seat_entry_organization_at"), ["organization", "at"], unique=False)
 
     op.create_table(
         "seat_pool",
@@ -212,20 +263,47 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_identity_member"), ["member"], unique=False)
 
     op.create_table(
-        "seat_entry",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("organization", sa.String(length=64), nullable=False),
+        "scim_group_member",
+        sa.Column("group", sa.String(length=64), nullable=False),
         sa.Column("member", sa.String(length=64), nullable=False),
-        sa.Column("delta", sa.Integer(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("delta IN (1, -1)", name=op.f("ck_seat_entry_one_seat")),
-        sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_seat_entry_member")),
-        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_seat_entry_organization")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_seat_entry")),
+        sa.ForeignKeyConstraint(["group"], ["scim_group.id"], name=op.f("fk_scim_group_member_group")),
+        sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_scim_group_member_member")),
+        sa.PrimaryKeyConstraint("group", "member", name=op.f("pk_scim_group_member")),
     )
-    with op.batch_alter_table("seat_entry", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_seat_entry_organization_at"), ["organization", "at"], unique=False)
+    with op.batch_alter_table("scim_group_member", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_scim_group_member_member"), ["member"], unique=False)
+
+    op.create_table(
+        "scim_user",
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("external_id", sa.String(length=1024), nullable=True),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_scim_user_member")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_scim_user_organization")),
+        sa.PrimaryKeyConstraint("member", name=op.f("pk_scim_user")),
+    )
+    with op.batch_alter_table("scim_user", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_scim_user_organization_external_id"), ["organization", "external_id"], unique=False
+        )
+
+    op.create_table(
+        "scim_value",
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("path", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(length=320), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_scim_value_member")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_scim_value_organization")),
+        sa.PrimaryKeyConstraint("member", "path", "value", name=op.f("pk_scim_value")),
+    )
+    with op.batch_alter_table("scim_value", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_scim_value_organization_path_value"), ["organization", "path", "value"], unique=False
+        )
 
     op.create_table(
         "waiting",
@@ -237,6 +315,7 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.BigInteger(), nullable=True),
         sa.Column("reminded_at", sa.BigInteger(), nullable=True),
         sa.Column("declined_at", sa.BigInteger(), nullable=True),
+        sa.Column("lapsed_at", sa.BigInteger(), nullable=True),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["member"], ["member.id"], name=op.f("fk_waiting_member")),
@@ -397,6 +476,9 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("quote_id", name=op.f("uq_billing_orders_quote_id")),
     )
+    with op.batch_alter_table("billing_orders", schema=None) as batch_op:
+        batch_op.create_index("ix_billing_orders_invoice_id", ["invoice_id"], unique=False)
+
     op.create_table(
         "billing_payments",
         sa.Column("id", sa.Text(), nullable=False),
@@ -435,6 +517,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("contract_id", "position", name=op.f("pk_billing_seat_entries")),
     )
+    with op.batch_alter_table("billing_seat_entries", schema=None) as batch_op:
+        batch_op.create_index("ix_billing_seat_entries_invoice_id", ["invoice_id"], unique=False)
+
     op.create_table(
         "billing_terms",
         sa.Column("contract_id", sa.Text(), nullable=False),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sso_gate.console.forecast import HORIZON_DAYS, Day, forecast
+from sso_gate.seats.forecast import HORIZON_DAYS, Day, forecast
 
 FIRST = date(2027, 1, 1)
 

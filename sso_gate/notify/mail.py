@@ -1,0 +1,65 @@
+"""One letter: written from a template in the reader's language, sent by SMTP."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from sso_gate.clock import Clock
+from sso_gate.errors import Unavailable
+from sso_gate.settings import Settings
+from sso_gate.web.language import Wishes
+from sso_gate.web.templates import page_text
+
+SECONDS = 15.0
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """To whom, in which language, and what: `template` names a text below `notify/templates`, its first line
+    is the subject.
+    """
+
+    to: str
+    locale: str
+    template: str
+    context: dict[str, Any]
+
+
+def written(letter: Letter, *, sender: str, clock: Clock) -> EmailMessage:
+    """Return the letter as a message; nothing of its context can add a header (the library refuses line breaks)."""
+    language = Wishes().choose(saved=letter.locale)
+    subject, _, body = page_text(f"notify/{letter.template}.txt", language, **letter.context).partition("\n")
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, letter.to, subject.strip()
+    message["Date"] = format_datetime(clock.now())
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].strip("> ") or "localhost")
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's holiday answer comes back
+    message.set_content(body.strip() + "\n")
+    return message
+
+
+async def send(letter: Letter, settings: Settings, *, clock: Clock) -> None:
+    """Send the letter by SSO_GATE_SMTP_URL.
+
+    Raises:
+        Unavailable: the server did not take it; it is worth another try.
+    """
+    server = urlsplit(settings.smtp_url)
+    try:
+        await aiosmtplib.send(
+            written(letter, sender=settings.mail_from, clock=clock),
+            hostname=server.hostname,
+            port=server.port or _PORTS.get(server.scheme, 25),
+            username=unquote(server.username) if server.username else None,
+            password=unquote(server.password) if server.password else None,
+            use_tls=server.scheme == "smtps",
+            start_tls=True if server.scheme == "smtp+starttls" else None,
+            timeout=SECONDS,
+        )
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise Unavailable(f"mail: {error.__class__.__name__}") from error

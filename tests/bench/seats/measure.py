@@ -1,0 +1,100 @@
+"""What the seat benches share: bare commits by the driver alone, counted flushes, medians and printed lines."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+
+from sso_gate.storage.database import Database
+
+Statement = tuple[str, Sequence[Any]]
+
+
+class BareDriver:
+    """One connection of sqlite3 or psycopg, with the durability that the gate asks for; statements use `?`."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self._sqlite = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._sqlite.execute(f"PRAGMA {pragma}")
+        else:
+            self._postgres = psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True)
+
+    def commit(self, statements: Sequence[Statement]) -> None:
+        """Run the statements in one transaction."""
+        if self.is_sqlite:
+            self._sqlite.execute("BEGIN IMMEDIATE")
+            for text, values in statements:
+                self._sqlite.execute(text, values)
+            self._sqlite.execute("COMMIT")
+            return
+        with self._postgres.transaction():
+            for text, values in statements:
+                self._postgres.execute(text.replace("?", "%s"), values)
+
+    def close(self) -> None:
+        """Close the connection."""
+        (self._sqlite if self.is_sqlite else self._postgres).close()
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[list[Statement]]:
+    """Collect the INSERTs and UPDATEs that the gate runs, as text with `?` and values."""
+    found: list[Statement] = []
+
+    def note(_connection: Any, _cursor: Any, text: str, values: Any, _context: Any, many: bool) -> None:
+        if text.startswith(("INSERT", "UPDATE")):
+            found.append((text, values[0] if many else values))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def counted_commits(database: Database) -> Iterator[list[int]]:
+    """Count the transactions that commit: each is one flush."""
+    commits: list[int] = []
+
+    def note(_connection: Any) -> None:
+        commits.append(1)
+
+    event.listen(database.engine, "commit", note)
+    try:
+        yield commits
+    finally:
+        event.remove(database.engine, "commit", note)
+
+
+async def seconds(work: Callable[[], Awaitable[Any]]) -> float:
+    """Return how long this took."""
+    begun = perf_counter()
+    await work()
+    return perf_counter() - begun
+
+
+def median(times: Sequence[float]) -> float:
+    """Return the middle one."""
+    return statistics.median(times)
+
+
+def p95(times: Sequence[float]) -> float:
+    """Return the time that 95 of 100 stayed below."""
+    return sorted(times)[int(len(times) * 0.95)]
+
+
+def tell(name: str, **numbers: float) -> None:
+    """Print one line of results."""
+    print(f"\n{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in numbers.items()), flush=True)
