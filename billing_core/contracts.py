@@ -158,7 +158,11 @@ class Party:
     def of(cls, value: Mapping[str, Any]) -> Self:
         """The party from the plain values of `to_json`; other keys are ignored."""
         kind: Any = cls
-        read: Self = _read(kind, tuple((name, _frozen(value[name])) for name in _names(kind) if name in value))
+        known = _names(kind)
+        given = [
+            (name, tuple(item) if isinstance(item, list) else item) for name, item in value.items() if name in known
+        ]
+        read: Self = _read(kind, tuple(given))
         return read
 
 
@@ -193,12 +197,8 @@ def _read(kind: type[Party], values: tuple[tuple[str, Any], ...]) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _names(kind: type[Party]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _names(kind: type[Party]) -> frozenset[str]:
+    return frozenset(item.name for item in fields(kind))
 
 
 def _printable(name: str, text: object, at_least: int = 0, at_most: int = 200) -> None:

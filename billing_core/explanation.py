@@ -2,13 +2,14 @@
 
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
-from billing_core.invoices import CREDIT_NOTE, Invoice
+from billing_core.invoices import CREDIT_NOTE, Grid, Invoice
 from billing_core.lines import Line
-from billing_core.money import minor_digits, plain, round_half_up
+from billing_core.money import Money, minor_digits, plain, round_half_up
 from billing_core.periods import boundary, local_date, month_index
 from billing_core.proration import line_exact, months_left
-from billing_core.taxes import TaxGroup
+from billing_core.taxes import TaxGroup, tax_exact
 
 
 def explain(invoice: Invoice) -> str:
@@ -36,23 +37,29 @@ def _line(invoice: Invoice, position: int, line: Line) -> list[str]:
     said = [f"Line {position}: {line.text}"]
     if invoice.kind == CREDIT_NOTE:
         return [*said, f"  amount    {_money(invoice, line.net)}, taken back from {invoice.refers_to}"]
-    return [*said, *_months(invoice, line), *_product(line)]
+    return [*said, *_months(invoice.grid, line), *_product(line)]
 
 
-def _months(invoice: Invoice, line: Line) -> list[str]:
-    grid = invoice.grid
+def _months(grid: Grid, line: Line) -> list[str]:
     day = local_date(grid.priced_at, grid.timezone)
-    k = month_index(grid.anchor_date, day)
-    begins, ends = boundary(grid.anchor_date, k), boundary(grid.anchor_date, k + 1)
-    last = (grid.term_index + 1) * grid.term_months
-    expected = months_left(grid.anchor_date, grid.term_months, grid.proration, day)
+    expected, said = _calendar(grid.anchor_date, grid.term_months, grid.term_index, grid.proration, day)
     return [
         f"  instant   {grid.priced_at.isoformat()} is {day} in {grid.timezone}",
-        f"  grid      anchor {grid.anchor_date}: b[{k}] = {begins} <= {day} < b[{k + 1}] = {ends}",
-        f"  term      {grid.term_index} ends at b[{last}] = {boundary(grid.anchor_date, last)}",
-        f"  months    {grid.proration}: {_months_formula(grid.proration, last - k, day, begins, ends)} = {expected}"
-        + _verdict(line.months == expected and line.period_start == day),
+        said + _verdict(line.months == expected and line.period_start == day),
     ]
+
+
+@lru_cache(maxsize=16_384)
+def _calendar(anchor: date, term_months: int, index: int, proration: str, day: date) -> tuple[Fraction, str]:
+    """The months of a seat that begins on `day` and where they come from; many documents share the day."""
+    k, last = month_index(anchor, day), (index + 1) * term_months
+    begins, ends = boundary(anchor, k), boundary(anchor, k + 1)
+    expected = months_left(anchor, term_months, proration, day)
+    return expected, (
+        f"  grid      anchor {anchor}: b[{k}] = {begins} <= {day} < b[{k + 1}] = {ends}\n"
+        f"  term      {index} ends at b[{last}] = {boundary(anchor, last)}\n"
+        f"  months    {proration}: {_months_formula(proration, last - k, day, begins, ends)} = {expected}"
+    )
 
 
 def _months_formula(proration: str, left: int, day: date, begins: date, ends: date) -> str:
@@ -73,7 +80,7 @@ def _product(line: Line) -> list[str]:
 
 
 def _exact(minor: Fraction, currency: str) -> str:
-    return f"{minor / 10 ** minor_digits(currency)} {currency}"
+    return f"{Fraction(minor.numerator, minor.denominator * 10 ** minor_digits(currency))} {currency}"
 
 
 def _rounding(exact: Fraction) -> str:
@@ -83,7 +90,7 @@ def _rounding(exact: Fraction) -> str:
 
 
 def _tax(invoice: Invoice, group: TaxGroup) -> str:
-    exact = group.base * Fraction(group.rate_percent) / 100
+    exact = tax_exact(group.base, group.rate_percent)
     said = f"Tax {group.category} {plain(group.rate_percent)} %: "
     if invoice.kind == CREDIT_NOTE:
         return said + f"{_money(invoice, group.amount)}, the cumulative share of the invoice's tax"
@@ -103,7 +110,13 @@ def _sum(invoice: Invoice) -> str:
 
 
 def _money(invoice: Invoice, amount: int) -> str:
-    return f"{invoice.totals.money(amount).decimal:,} {invoice.currency}"
+    return _amount(amount, invoice.currency)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _amount(minor: int, currency: str) -> str:
+    """The amount in figures; a document says most of its amounts more than once."""
+    return f"{Money(minor, currency).decimal:,} {currency}"
 
 
 def _verdict(right: bool) -> str:

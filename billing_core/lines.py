@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from billing_core.contracts import ANNUAL_INVOICED, MAX_SEATS, Contract
@@ -86,7 +87,7 @@ class Line:
         return cls(
             **{
                 **value,
-                "months": Fraction(value["months"]),
+                "months": _months(value["months"]),
                 "unit_price": Decimal(value["unit_price"]),
                 "period_start": date.fromisoformat(value["period_start"]),
                 "period_end": date.fromisoformat(value["period_end"]),
@@ -185,6 +186,12 @@ def order_quantity(seats: object) -> int:
 def allocation_quantity(seats: object) -> int:
     """The seats of a whole allocation: 0 to 1,000,000."""
     return _quantity(seats, 0, MAX_SEATS)
+
+
+@lru_cache(maxsize=4096)
+def _months(text: str) -> Fraction:
+    """The stored months; there are only a few hundred of them, and a fraction is slow to read."""
+    return Fraction(text)
 
 
 def _quantity(seats: object, low: int, high: int) -> int:

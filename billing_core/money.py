@@ -74,9 +74,9 @@ class Money:
 
 def round_half_up(value: Fraction) -> int:
     """The nearest whole number; a tie goes away from zero. The one rounding rule of this package."""
-    doubled = abs(value) * 2 + 1
-    rounded = doubled.numerator // (doubled.denominator * 2)
-    return rounded if value >= 0 else -rounded
+    above, below = value.numerator, value.denominator
+    rounded = (2 * abs(above) + below) // (2 * below)
+    return rounded if above >= 0 else -rounded
 
 
 def parse_decimal(value: object, *, field: str) -> Decimal:
@@ -104,7 +104,7 @@ def parse_unit_price(value: object, currency: str) -> Decimal:
 
 def exact_decimal(units: int, digits: int) -> Decimal:
     """`units` of `10 ** -digits` as a decimal with exactly those digits, whatever the caller's decimal context."""
-    return Decimal((int(units < 0), tuple(map(int, str(abs(units)))), -digits))
+    return Decimal(f"{units:d}E-{digits}")
 
 
 def plain(number: Decimal) -> str:

@@ -76,6 +76,7 @@ def local_date(instant: object, timezone: str) -> date:
     return tomorrow if day_start(tomorrow, timezone) <= utc else shown
 
 
+@lru_cache(maxsize=16_384)
 def boundary(anchor: date, k: int) -> date:
     """`b[k]`: the anchor plus k months, its day clamped to the month's length."""
     years, month0 = divmod(anchor.month - 1 + k, 12)

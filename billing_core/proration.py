@@ -30,9 +30,10 @@ def months_left(anchor: date, term_months: int, proration: str, day: date) -> Fr
 
 def line_exact(seats: int, unit_price: Decimal, months: Fraction, price_per: str, currency: str) -> Fraction:
     """`seats x price x months` in minor units before rounding; of a price per seat and year a month is a twelfth."""
-    price = Fraction(unit_price) * Fraction(10) ** minor_digits(currency)
-    per_month = price / 12 if price_per == "seat_year" else price
-    return seats * per_month * months
+    price, per_price = unit_price.as_integer_ratio()
+    per_month = 12 if price_per == "seat_year" else 1
+    minor = seats * price * 10 ** minor_digits(currency) * months.numerator
+    return Fraction(minor, per_price * per_month * months.denominator)
 
 
 def line_amount(seats: int, unit_price: Decimal, months: Fraction, price_per: str, currency: str) -> int:

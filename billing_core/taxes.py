@@ -145,4 +145,10 @@ def invoice_totals(lines: Iterable[Taxed]) -> Totals:
 
 def tax_on(base: int, rate_percent: Decimal) -> int:
     """The tax on `base` minor units, rounded half up once."""
-    return round_half_up(base * Fraction(rate_percent) / 100)
+    return round_half_up(tax_exact(base, rate_percent))
+
+
+def tax_exact(base: int, rate_percent: Decimal) -> Fraction:
+    """The tax on `base` minor units before rounding."""
+    rate, per_rate = rate_percent.as_integer_ratio()
+    return Fraction(base * rate, per_rate * 100)

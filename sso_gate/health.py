@@ -14,10 +14,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sso_gate.connections import store as connections
+from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import SamlSettings
 from sso_gate.errors import Unavailable
 from sso_gate.organizations import store as organizations
-from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.seats import ledger, waitlist
 from sso_gate.storage import migrate
 from sso_gate.storage.keyring import Keyring

@@ -20,6 +20,7 @@ from sso_gate.admission.revoke import PURGE, Revoker
 from sso_gate.apply.metadata_refresh import refresh_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.flood import Floods
+from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
 from sso_gate.metrics import SEAT_DRIFT
@@ -40,6 +41,8 @@ RECONCILE_EVERY = timedelta(hours=1)
 METADATA_EVERY = timedelta(hours=1)
 FLOODS_EVERY = timedelta(seconds=15)
 TELL_EVERY = timedelta(seconds=10)
+SEAL_EVERY = timedelta(milliseconds=100)
+SIGN_EVERY = timedelta(seconds=1)
 KEPT_PROMISES_FOR = timedelta(days=30)
 _log = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ async def work(runtime: Runtime) -> None:
         (refresh_metadata, METADATA_EVERY),
         (record_floods, FLOODS_EVERY),
         (tell_owners, TELL_EVERY),
+        (seal, SEAL_EVERY),
+        (sign_due, SIGN_EVERY),
     ]
     await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
 

@@ -96,7 +96,8 @@ class Combiner:
         else:
             for waiting, answer in zip(batch, settled.answers, strict=True):
                 waiting.tell(answer)
-            if settled.pool:
+            if settled.changed or any(waiting.hint == "unknown" for waiting in batch):
+                await asyncio.sleep(0)  # whoever was answered goes on first
                 await self._publish(organization, settled.pool)
 
     async def _settle(self, organization: str, batch: Sequence[_Waiting]) -> Settled:

@@ -1,72 +1,130 @@
 """Reads what the decision depends on, for a whole batch of one organization's logins at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
 
 from sso_gate.admission.decision import ContractPhase, EmailStanding, Facts, Tie
+from sso_gate.clock import from_micros
+from sso_gate.errors import NotFound
 from sso_gate.identity import Identity, email_domain, normal_email
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
-from sso_gate.organizations import store as organizations
-from sso_gate.organizations.organization import Organization
-from sso_gate.storage.tables import connection, identity, member
+from sso_gate.seats import ledger
+from sso_gate.seats.ledger import Pool
+from sso_gate.storage.prepared import OneOf, Prepared
+from sso_gate.storage.tables import connection, hold, identity, member, organization, organization_domain, seat_pool
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The facts about one identity, the member it means, if any, and the organization's short name."""
+    """The facts about one identity, the member it means, if any, whether a seat is kept for that member, and the
+    organization's short name.
+    """
 
     facts: Facts
     member: Member | None
+    kept: bool
     slug: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everybody at the door, in the order given, and the seats, as one transaction sees them."""
+
+    people: list[Gathered]
+    pool: Pool
+
+
+class House(Protocol):
+    """What an organization tells the decision."""
+
+    @property
+    def domains(self) -> Collection[str]:
+        """The verified ones."""
+
+    @property
+    def admits_until(self) -> datetime | None:
+        """When nobody new is let in any more."""
+
+    @property
+    def access_until(self) -> datetime | None:
+        """When holders are not let in any more either."""
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    enabled: bool
+    slug: str
+    domains: frozenset[str]
+    admits_until: datetime | None
+    access_until: datetime | None
+
+
 def gather(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> list[Gathered]:
-    """Return the facts about each identity, in the order given, as this transaction sees them."""
-    owner = organizations.get(tx, organization)
-    enabled, bound = _people(tx, organization, identities)
-    standings = [email_standing(proved, owner) for proved in identities]
+    """Return the facts about each identity, in the order given."""
+    return look(tx, organization, identities, now=now).people
+
+
+def look(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> Look:
+    """Return the facts about each identity and the organization's seats.
+
+    Raises:
+        NotFound: there is no such organization, or it has no seats.
+    """
+    rows = _LOOK.rows(
+        tx,
+        organization=organization,
+        connections=list({proved.connection for proved in identities}),
+        subjects=list({proved.subject for proved in identities}),
+    )
+    if not rows or rows[0].purchased is None:
+        raise NotFound("organization without seats")
+    house, enabled = _house(rows[0]), {row.via for row in rows if row.via_enabled}
+    bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
+    standings = [email_standing(proved, house) for proved in identities]
     unbound = {
         proved.email
         for proved, standing in zip(identities, standings, strict=True)
         if proved.email and standing is EmailStanding.TRUSTED and (proved.connection, proved.subject) not in bound
     }
     awaited = members.by_email(tx, organization, unbound) if unbound else {}
-    found = []
+    pool = _pool(tx, organization, rows[0], now=now)
+    known = [*bound.values(), *(candidate.member for candidate in awaited.values())]
+    kept = ledger.kept(tx, [member.id for member in known], now=now) if pool.reserved and known else set()
+    people = []
     for proved, standing in zip(identities, standings, strict=True):
         tie, member = _tie(proved, standing, bound, awaited)
         facts = Facts(
-            organization_enabled=owner is not None and owner.enabled,
+            organization_enabled=house.enabled,
             connection_enabled=proved.connection in enabled,
-            contract=contract_phase(owner, now=now),
+            contract=contract_phase(house, now=now),
             email=standing,
             tie=tie,
             state=member.state if member else None,
             role=member.role if member else None,
         )
-        found.append(Gathered(facts, member, owner.slug if owner else ""))
-    return found
+        people.append(Gathered(facts, member, member is not None and member.id in kept, house.slug))
+    return Look(people, pool)
 
 
-def _people(
-    tx: Connection, organization: str, identities: Sequence[Identity]
-) -> tuple[set[str], dict[tuple[str, str], Member]]:
-    """Return which of the connections are enabled, and the members to whom the identities are bound: one statement."""
-    columns = connection.c
-    mine = (identity.c.connection == columns.id) & identity.c.subject.in_({proved.subject for proved in identities})
-    query = (
-        select(columns.id.label("via"), columns.enabled.label("via_enabled"), identity.c.subject.label("via_subject"))
-        .add_columns(*member.c)
-        .join_from(connection, identity, mine, isouter=True)
-        .join(member, member.c.id == identity.c.member, isouter=True)
-        .where(columns.id.in_({proved.connection for proved in identities}), columns.organization == organization)
+def _pool(tx: Connection, organization: str, row: Any, *, now: datetime) -> Pool:
+    if row.holds:  # seldom: whether they have run out is another question, and the answer must be of one instant
+        return ledger.read(tx, organization, now=now)
+    return Pool(row.purchased, row.used, 0, row.version)
+
+
+def _house(row: Any) -> _House:
+    return _House(
+        enabled=bool(row.enabled),
+        slug=row.slug,
+        domains=frozenset((row.domains or "").split()),
+        admits_until=None if row.admits_until_at is None else from_micros(row.admits_until_at),
+        access_until=None if row.access_until_at is None else from_micros(row.access_until_at),
     )
-    rows = tx.execute(query).all()
-    bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
-    return {row.via for row in rows if row.via_enabled}, bound
 
 
 def _tie(
@@ -87,7 +145,7 @@ def _tie(
     return Tie.AWAITED, candidate.member
 
 
-def email_standing(proved: Identity, organization: Organization | None) -> EmailStanding:
+def email_standing(proved: Identity, organization: House | None) -> EmailStanding:
     """Return what the identity's email is worth to the organization."""
     if not proved.email:
         return EmailStanding.MISSING
@@ -96,10 +154,45 @@ def email_standing(proved: Identity, organization: Organization | None) -> Email
     return EmailStanding.TRUSTED if proved.email_verified else EmailStanding.UNVERIFIED
 
 
-def contract_phase(organization: Organization | None, *, now: datetime) -> ContractPhase:
+def contract_phase(organization: House | None, *, now: datetime) -> ContractPhase:
     """Return where the organization's contract stands at this instant."""
     if organization is None or (organization.access_until is not None and organization.access_until <= now):
         return ContractPhase.ENDED
     if organization.admits_until is not None and organization.admits_until <= now:
         return ContractPhase.GRACE
     return ContractPhase.RUNNING
+
+
+def _everything() -> Prepared:
+    """Return the statement of S1: one row for each known identity, or one alone; the seats stand in all of them."""
+    house, via = organization.c, connection.c
+    mine: BindParameter[str] = bindparam("organization")
+    separator: Any = literal_column("' '")  # in the text: a statement of this kind takes no other constants
+    domains = select(func.aggregate_strings(organization_domain.c.domain, separator))
+    columns = (
+        house.enabled,
+        house.slug,
+        house.admits_until_at,
+        house.access_until_at,
+        domains.where(organization_domain.c.organization == mine).scalar_subquery().label("domains"),
+        seat_pool.c.purchased,
+        seat_pool.c.used,
+        seat_pool.c.version,
+        select(func.count()).where(hold.c.organization == mine).scalar_subquery().label("holds"),
+        via.id.label("via"),
+        via.enabled.label("via_enabled"),
+        identity.c.subject.label("via_subject"),
+    )
+    known = (identity.c.connection == via.id) & OneOf(identity.c.subject, "subjects")
+    return Prepared(
+        select(*columns)
+        .add_columns(*members.COLUMNS)
+        .join_from(organization, seat_pool, seat_pool.c.organization == house.id, isouter=True)
+        .join(connection, (via.organization == house.id) & OneOf(via.id, "connections"), isouter=True)
+        .join(identity, known, isouter=True)
+        .join(member, member.c.id == identity.c.member, isouter=True)
+        .where(house.id == mine)
+    )
+
+
+_LOOK = _everything()

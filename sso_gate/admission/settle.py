@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from sso_gate.admission.decision import Admit, AdmitIfSeat, AdmitToSettings, Refuse, Tie, Verdict, decide
-from sso_gate.admission.facts import Gathered, gather
+from sso_gate.admission.facts import Gathered, look
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Client, Event, SeatCount, Via, new_reference
 from sso_gate.clock import Clock
@@ -72,7 +72,7 @@ class _Batch:
     clock: Clock
     hold: timedelta
     now: datetime
-    pool: Pool | None = None
+    pool: Pool = field(init=False)
     answers: dict[int, Answer] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     came: set[str] = field(default_factory=set)
@@ -80,18 +80,20 @@ class _Batch:
     refused_again: list[str] = field(default_factory=list)
     roles: dict[str, Role] = field(default_factory=dict)
 
-    def gather(self, places: Sequence[int]) -> dict[int, Gathered]:
-        """Return the facts about the logins at these places, as SQL says now."""
-        found = gather(self.tx, self.organization, [self.logins[at].identity for at in places], now=self.now)
-        return dict(zip(places, found, strict=True))
+    def look(self, places: Sequence[int]) -> dict[int, Gathered]:
+        """Return the facts about the logins at these places, having read the pool: as SQL says now."""
+        found = look(self.tx, self.organization, [self.logins[at].identity for at in places], now=self.now)
+        self.pool = found.pool
+        return dict(zip(places, found.people, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One answer for each login, in order, and the pool where it was read or changed."""
+    """One answer for each login, in order, and the pool as it is committed, changed or not."""
 
     answers: list[Answer]
-    pool: Pool | None
+    pool: Pool
+    changed: bool
 
 
 def settle(
@@ -106,18 +108,19 @@ def settle(
     """
     batch = _Batch(tx, organization, logins, clock, hold, clock.now())
     undecided = _without_lock(batch)
+    version = batch.pool.version
     if undecided and hint != "free":
         undecided = _refuse_waiting(batch, undecided)
     if undecided:
         _under_lock(batch, list(undecided))
     _write(batch)
-    return Settled([batch.answers[at] for at in range(len(logins))], batch.pool)
+    return Settled([batch.answers[at] for at in range(len(logins))], batch.pool, batch.pool.version != version)
 
 
 def _without_lock(batch: _Batch) -> dict[int, Gathered]:
     """Answer whoever needs no seat, and return the others."""
     undecided = {}
-    for at, known in batch.gather(range(len(batch.logins))).items():
+    for at, known in batch.look(range(len(batch.logins))).items():
         verdict = decide(known.facts)
         # Binding a first identity is for the lock too: two identities with one email must not both be first.
         if isinstance(verdict, AdmitIfSeat) or (known.facts.tie is Tie.AWAITED and not isinstance(verdict, Refuse)):
@@ -133,45 +136,42 @@ def _refuse_waiting(batch: _Batch, undecided: dict[int, Gathered]) -> dict[int, 
     A full pool now is a true answer whoever changes it next, so it needs no lock, and a storm of people who come again
     costs a read and a row of audit each.
     """
-    batch.pool = ledger.read(batch.tx, batch.organization, now=batch.now)
     if batch.pool.available:
         return undecided
-    waiting = {at: known.member.id for at, known in undecided.items() if known.member and _only_waits(known)}
-    kept = ledger.kept(batch.tx, set(waiting.values()), now=batch.now) if batch.pool.reserved else set()
-    for at, who in waiting.items():
-        if who not in kept:
-            known = undecided.pop(at)
-            batch.refused_again.append(who)
-            batch.answers[at] = _no_seat(batch, at, known.member, batch.pool)
-    return undecided
+    still = {}
+    for at, known in undecided.items():
+        if known.member and _only_waits(known):
+            batch.refused_again.append(known.member.id)
+            batch.answers[at] = _no_seat(batch, at, known.member)
+        else:
+            still[at] = known
+    return still
 
 
 def _only_waits(known: Gathered) -> bool:
     facts = known.facts
-    return facts.tie is Tie.BOUND and facts.state is MemberState.WAITING and facts.role not in OWNERS
+    waits = facts.tie is Tie.BOUND and facts.state is MemberState.WAITING
+    return waits and facts.role not in OWNERS and not known.kept
 
 
 def _under_lock(batch: _Batch, undecided: list[int]) -> None:
-    pool = ledger.lock(batch.tx, batch.organization, now=batch.now)
+    ledger.take_lock(batch.tx, batch.organization)
     batch.now = batch.clock.now()  # the lock may have been waited for
-    if pool.lapsed:
-        pool = waitlist.offer(batch.tx, batch.organization, clock=batch.clock, until=batch.now + batch.hold)
-    batch.pool = pool
-    while undecided:
-        undecided = _one_round(batch, pool, undecided)
-        pool = batch.pool
+    gathered = batch.look(undecided)
+    if batch.pool.lapsed:
+        waitlist.offer(batch.tx, batch.organization, clock=batch.clock, until=batch.now + batch.hold)
+        gathered = batch.look(undecided)
+    while later := _one_round(batch, gathered):
+        gathered = batch.look(later)
 
 
-def _one_round(batch: _Batch, pool: Pool, undecided: list[int]) -> list[int]:
+def _one_round(batch: _Batch, gathered: dict[int, Gathered]) -> list[int]:
     """Decide in order of arrival and return whom a later round has to decide.
 
     Those are the second tab of one person, or a second identity with the same email: they must see what the first did.
     """
-    gathered = batch.gather(undecided)
-    people = {known.member.id for known in gathered.values() if known.member}
-    kept = ledger.kept(batch.tx, people, now=batch.now) if pool.reserved and people else set()
     takers, refused, later, met = [], [], [], set[str]()
-    left = pool.available
+    left = batch.pool.available
     for at, known in gathered.items():
         verdict, person = decide(known.facts), _person(batch.logins[at].identity, known)
         if person & met:
@@ -179,8 +179,8 @@ def _one_round(batch: _Batch, pool: Pool, undecided: list[int]) -> list[int]:
         elif not isinstance(verdict, AdmitIfSeat):
             batch.answers[at] = _answer(batch, at, known, verdict)
             met |= person if known.facts.tie is Tie.AWAITED else set()
-        elif (known.member and known.member.id in kept) or left > 0:
-            left -= 0 if known.member and known.member.id in kept else 1
+        elif known.kept or left > 0:
+            left -= 0 if known.kept else 1
             takers.append((at, known))
             met |= person
         else:
@@ -203,23 +203,23 @@ def _grant(batch: _Batch, takers: list[tuple[int, Gathered]]) -> None:
         return
     people = _know(batch, takers, MemberState.RELEASED)
     ids = {person.id: new_id("evt", batch.clock) for person in people}
-    pool = batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now)
+    known_before = [known.member.id for _, known in takers if known.member]
+    batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now, known=known_before)
     for person, (at, known) in zip(people, takers, strict=True):
         batch.came.add(person.id)
         changes = {"seat": "granted", **_role_in_force(batch, at, person)}
-        batch.events.append(_event(batch, at, person, None, pool, changes, event_id=ids[person.id]))
-        batch.answers[at] = Allowed(person, known.slug, "seat", pool.version)
+        batch.events.append(_event(batch, at, person, None, changes, event_id=ids[person.id]))
+        batch.answers[at] = Allowed(person, known.slug, "seat", batch.pool.version)
 
 
 def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> None:
-    assert batch.pool is not None  # noqa: S101 - taken with the lock; tells the type checker
     people = _know(batch, [(at, known) for at, known, _ in refused], MemberState.WAITING)
     for person, (at, known, verdict) in zip(people, refused, strict=True):
         if verdict.settings_without_seat:
             batch.answers[at] = _to_settings(batch, at, person, known.slug)
         else:
             (batch.refused_again.append if person.id in batch.refused else batch.refused.add)(person.id)
-            batch.answers[at] = _no_seat(batch, at, person, batch.pool)
+            batch.answers[at] = _no_seat(batch, at, person)
 
 
 def _know(batch: _Batch, people: list[tuple[int, Gathered]], state: MemberState) -> list[Member]:
@@ -255,7 +255,7 @@ def _answer(batch: _Batch, at: int, known: Gathered, verdict: Verdict) -> Answer
     """Note and return an answer that needs no seat to be taken."""
     match verdict:
         case Refuse(reason):
-            event = _event(batch, at, known.member, reason, None, {})
+            event = _event(batch, at, known.member, reason, {})
             batch.events.append(event)
             return Denied(reason, event.reference, known.member)
         case Admit():
@@ -277,18 +277,17 @@ def _bound(batch: _Batch, at: int, known: Gathered) -> Member:
 def _returning(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
     if member.last_login is None or batch.now - member.last_login > _LOGIN_NOTED_EVERY:
         batch.came.add(member.id)
-    batch.events.append(_event(batch, at, member, None, None, _role_in_force(batch, at, member)))
+    batch.events.append(_event(batch, at, member, None, _role_in_force(batch, at, member)))
     return Allowed(member, slug, "seat", member.generation)
 
 
 def _to_settings(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
-    batch.pool = batch.pool or ledger.read(batch.tx, batch.organization, now=batch.now)
-    batch.events.append(_event(batch, at, member, None, batch.pool, {"session": "settings"}))
+    batch.events.append(_event(batch, at, member, None, {"session": "settings"}))
     return Allowed(member, slug, "settings", batch.pool.version)
 
 
-def _no_seat(batch: _Batch, at: int, member: Member | None, pool: Pool) -> Denied:
-    event = _event(batch, at, member, Reason.SEAT_UNAVAILABLE, pool, {})
+def _no_seat(batch: _Batch, at: int, member: Member) -> Denied:
+    event = _event(batch, at, member, Reason.SEAT_UNAVAILABLE, {})
     batch.events.append(event)
     return Denied(Reason.SEAT_UNAVAILABLE, event.reference, member)
 
@@ -297,7 +296,8 @@ def _role_in_force(batch: _Batch, at: int, member: Member) -> dict[str, object]:
     """Note the role that name and groups give together, and return the change for the audit; a primary owner stays."""
     if member.role is Role.PRIMARY_OWNER:
         return {}
-    role = members.higher(member.listed_role, batch.logins[at].mapped_role or Role.USER)
+    mapped = members.higher(member.group_role, batch.logins[at].mapped_role or Role.USER)
+    role = members.higher(member.listed_role, mapped)
     if role is member.role:
         return {}
     batch.roles[member.id] = role
@@ -319,7 +319,6 @@ def _event(
     at: int,
     member: Member | None,
     reason: Reason | None,
-    pool: Pool | None,
     changes: dict[str, object],
     *,
     event_id: str = "",
@@ -335,7 +334,7 @@ def _event(
         reference=new_reference(),
         via=Via(proved.connection, proved.protocol),
         client=login.client,
-        seat=SeatCount(pool.purchased, pool.used) if pool else None,
+        seat=SeatCount(batch.pool.purchased, batch.pool.used),
         changes=changes,
         login_id=proved.login_id,
         attempt=login.attempt,

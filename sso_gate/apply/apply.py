@@ -18,6 +18,7 @@ from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.billing import contract as contracts
 from sso_gate.billing.purchase import adopt_allocation, publish
+from sso_gate.connections import certificates
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Refused
@@ -27,7 +28,6 @@ from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
-from sso_gate.protocols.saml import certificates
 from sso_gate.protocols.saml.metadata import IdentityProviderMetadata, parse_identity_provider
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
@@ -137,6 +137,7 @@ class _Applying:
             domains=tuple(sorted(set(part.domains))),
             hold_for_waiting=part.hold_for_waiting,
             scim_when_full=self.wanted.scim.when_full,
+            scim_mode=self.wanted.scim.mode,
             purchase_roles=self.wanted.contract.purchase_roles,
             admits_until=known.admits_until if known else None,
             access_until=known.access_until if known else None,

@@ -168,6 +168,7 @@ class ScimPart(_Part):
     """`[scim]`."""
 
     when_full: Literal["refuse", "hold_unseated"] = "refuse"
+    mode: Literal["compatible", "strict"] = "compatible"
 
 
 class OrganizationFile(_Part):

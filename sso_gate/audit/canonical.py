@@ -1,8 +1,8 @@
 """The canonical form of an event, version 1: the text that is chained, and what it must not hold in the clear.
 
-Names, subjects, addresses and user agents are personal data. The canonical text holds `sha256:` and the hash of a salt and
-the value; salt and value lie beside it, in one JSON object from the value's path to the salt (32 hex digits) followed by the
-value. Whoever deletes that object has deleted the person: the text, and so the chain, stays as it is.
+Names, subjects, addresses and user agents are personal data. The canonical text holds `sha256:` and the hash of a salt
+and the value; salt and value lie beside it, in one JSON object from the value's path to the salt (32 hex digits)
+followed by the value. Whoever deletes that object has deleted the person: the text, and so the chain, stays as it is.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def canonical_form(event: Event) -> tuple[str, str]:
             "name": _hide("actor.name", actor.name, kept),
             "subject": _hide("actor.subject", actor.subject, kept),
         },
-        "target": _hide("target", event.target, kept) if "@" in event.target else event.target[:MAX_TEXT],
+        "target": _hidden("target", event.target[:MAX_TEXT], kept),
         "via": {"connection": via.connection, "protocol": via.protocol, "token": via.token},
         "client": {
             "ip": _hide("client.ip", client.address, kept),
@@ -72,9 +72,9 @@ def _hide(path: str, value: str, kept: dict[str, str]) -> str:
 
 
 def _hidden(path: str, value: Any, kept: dict[str, str]) -> Any:
-    """Return the value with every text that names an email address hidden."""
+    """Return the value with every text hidden that holds an email address, or that would read as something hidden."""
     if isinstance(value, str):
-        return _hide(path, value, kept) if "@" in value else value
+        return _hide(path, value, kept) if "@" in value or value.startswith(COMMITMENT) else value
     if isinstance(value, Mapping):
         return {name: _hidden(f"{path}.{name}", part, kept) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -84,16 +84,17 @@ def _hidden(path: str, value: Any, kept: dict[str, str]) -> Any:
 
 def readable(canonical: str, personal: Mapping[str, str]) -> dict[str, Any]:
     """Return the event with its personal data in place; what was erased is an empty text."""
+    return opened(canonical, personal)[0]
+
+
+def opened(canonical: str, personal: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the readable event, and the commitments of its text by their paths."""
     body: dict[str, Any] = json.loads(canonical)
+    promised = {}
     for path, holder, name in _commitments(body):
-        salted = personal.get(path, "")
-        holder[name] = salted[SALT_DIGITS:]
-    return body
-
-
-def commitments(canonical: str) -> dict[str, str]:
-    """Return the commitments of a canonical text by their paths."""
-    return {path: holder[name] for path, holder, name in _commitments(json.loads(canonical))}
+        promised[path] = holder[name]
+        holder[name] = personal.get(path, "")[SALT_DIGITS:]
+    return body, promised
 
 
 def _commitments(body: dict[str, Any]) -> list[tuple[str, Any, Any]]:

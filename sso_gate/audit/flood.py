@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sso_gate.audit import store
-from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference, repeatable_id
 from sso_gate.clock import to_micros
 from sso_gate.errors import Reason
 from sso_gate.storage.redis import Redis, Script
@@ -68,7 +68,7 @@ def _event(organization: str, field: str, count: int, reference: str) -> Event:
     _, action, reason, address, connection, protocol = json.loads(field)
     begin = _begin(field)
     return Event(
-        id=_event_id(organization, field, begin),
+        id=repeatable_id(f"{organization}|{field}", begin + _MINUTE),
         organization=organization,
         at=begin + _MINUTE,
         action=Action(action),
@@ -80,15 +80,6 @@ def _event(organization: str, field: str, count: int, reference: str) -> Event:
         repeat_count=count,
         repeat_first=begin,
     )
-
-
-def _event_id(organization: str, field: str, begin: datetime) -> str:
-    """Return the same UUIDv7 for the same flood, so that writing it twice fails instead of counting twice."""
-    digest = int.from_bytes(hashlib.sha256(f"{organization}|{field}".encode()).digest()[:10], "big")
-    millis = (to_micros(begin + _MINUTE)) // 1000
-    value = (millis << 80) | (0x7 << 76) | ((digest >> 68) << 64) | (0x2 << 62) | (digest & ((1 << 62) - 1))
-    text = f"{value:032x}"
-    return f"evt_{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _floods(organization: str) -> str:

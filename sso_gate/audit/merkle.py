@@ -21,7 +21,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """A tree of `size` entries, kept as the roots of its perfect subtrees, largest first: as many as size has one-bits."""
+    """A tree of `size` entries, kept as the roots of its perfect subtrees: as many as size has one-bits."""
 
     __slots__ = ("_roots", "size")
 
@@ -69,7 +69,7 @@ class Leaves:
         return self.first + len(self.hashes)
 
     def inclusion_proof(self, index: int) -> list[bytes]:
-        """Return the siblings on the way from the leaf at `index` to the root, lowest first. Source: RFC 9162 2.1.3.1."""
+        """Return the siblings on the way from a leaf to the root, lowest first. Source: RFC 9162 2.1.3.1."""
         if not self.first <= index < self.size:
             raise IndexError(index)
         return self._path(index, 0, self.size)
@@ -83,8 +83,8 @@ class Leaves:
         return [*self._path(index, middle, stop), self._root(start, middle)]
 
     def _root(self, start: int, stop: int) -> bytes:
-        """The root over a range. One that ends before `first` is a whole perfect subtree of what lies there: splits fall on
-        the same powers of two.
+        """The root over a range. One that ends before `first` is a whole perfect subtree of what lies there: splits
+        fall on the same powers of two.
         """
         if stop <= self.first:
             return self.before[_subtree_starts(self.first).index(start)]
@@ -108,7 +108,7 @@ def _subtree_starts(size: int) -> list[int]:
 
 
 def proves(entry: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Return whether the path proves that the entry is at `index` of the tree with this root. Source: RFC 9162 2.1.3.2."""
+    """Return whether the path leads from the entry at `index` to this root. Source: RFC 9162 2.1.3.2."""
     if not 0 <= index < size:
         return False
     at, last, node = index, size - 1, leaf_hash(entry)

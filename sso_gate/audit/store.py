@@ -1,23 +1,30 @@
-"""Rows of the audit log: written in somebody's transaction, read page by page."""
+"""Rows of the audit log: written in somebody's transaction, read page by page once they are sealed."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from sso_gate.audit.event import Event, event_json
+from sso_gate.audit.canonical import canonical_form, readable
+from sso_gate.audit.event import Event
 from sso_gate.clock import to_micros
-from sso_gate.storage.tables import audit_event
+from sso_gate.identity import normal_email
+from sso_gate.storage.prepared import inserting
+from sso_gate.storage.tables import audit_chain, audit_event
 
 MAX_PAGE = 200
 FILTERED = ("outcome", "reason", "action", "person", "connection", "address", "reference")
+_RECORD = inserting(audit_event, leave_out={"position", "prev", "hash"})
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which events to list; an empty text means any. `after` is the id of the last event already seen."""
+    """Which events to list; an empty text means any. `after` is the position, or the id, of the last event already
+    seen; `since` is the first instant, `until` the first one no longer wanted.
+    """
 
     outcome: str = ""
     reason: str = ""
@@ -28,10 +35,17 @@ class AuditFilter:
     reference: str = ""
     after: str = ""
     newest_first: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
 
     def narrowed(self, words: Mapping[str, str]) -> "AuditFilter":
         """Return this filter with the named columns set to these words."""
         return replace(self, **{name: words[name] for name in FILTERED if name in words})  # type: ignore[arg-type]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every event fits."""
+        return not (self.since or self.until or any(getattr(self, name) for name in FILTERED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +62,11 @@ def record(tx: Connection, events: Sequence[Event]) -> None:
     Raises:
         sqlalchemy.exc.IntegrityError: a `login_id` was used before.
     """
-    if events:
-        tx.execute(insert(audit_event), [_row(event) for event in events])
+    _RECORD.run_many(tx, [_row(event) for event in events])
 
 
 def _row(event: Event) -> dict[str, object]:
+    body, personal = canonical_form(event)
     return {
         "id": event.id,
         "organization": event.organization,
@@ -63,28 +77,93 @@ def _row(event: Event) -> dict[str, object]:
         "reference": event.reference,
         "login_id": event.login_id,
         "attempt": event.attempt,
-        "person": event.actor.name if event.actor.type == "user" else "",
+        "person": _word(normal_email(event.actor.name), 320) if event.actor.type == "user" else "",
         "connection": event.via.connection,
-        "address": event.client.address,
-        "body": event_json(event),
+        "address": _word(event.client.address, 64),
+        "repeats": event.repeat_count,
+        "body": body,
+        "personal": personal,
     }
 
 
+def _word(text: str, length: int) -> str:
+    """Return what can be searched for: a column takes no NUL and no half characters, JSON does."""
+    if not text.isprintable():
+        text = "".join(letter for letter in text if letter.isprintable())
+    return text[:length]
+
+
 def page(tx: Connection, organization: str, wanted: AuditFilter, *, limit: int = 50) -> AuditPage:
-    """Return at most `limit` (1 to 200) events of the organization, oldest first unless the filter says otherwise."""
-    table = audit_event.c
+    """Return at most `limit` (1 to 200) sealed events of the organization, in the order of their positions, oldest
+    first unless the filter says otherwise. `audit.reading.read` seals first, so that nothing committed is left out.
+    """
     limit = max(1, min(limit, MAX_PAGE))
-    query = select(table.id, table.body).where(table.organization == organization)
-    for column in FILTERED:
-        value = getattr(wanted, column)
+    found = rows(tx, organization, wanted, limit=limit + 1)
+    more = len(found) > limit
+    return AuditPage(tuple(event_line(row) for row in found[:limit]), str(found[limit - 1].position) if more else "")
+
+
+def rows(tx: Connection, organization: str, wanted: AuditFilter, *, limit: int) -> Sequence[Row[Any]]:
+    """Return sealed rows as `page` orders them: position, prev, hash, body (the canonical text), personal (JSON)."""
+    table = audit_event.c
+    columns = (table.position, table.prev, table.hash, table.body, table.personal)
+    query: Select[Any] = select(*columns).where(*_fits(organization, wanted))
+    order = table.position.desc() if wanted.newest_first else table.position
+    return tx.execute(query.order_by(order).limit(limit)).all()
+
+
+def event_line(row: Row[Any]) -> str:
+    """Return a sealed row as one line of JSON: the event with its personal data, and its place in the chain."""
+    event = readable(row.body, json.loads(row.personal))
+    event["chain"] = {"pos": row.position, "prev": row.prev, "hash": row.hash}
+    return json.dumps(event, ensure_ascii=True, separators=(",", ":"))
+
+
+def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    table = audit_event.c
+    expired = select(audit_chain.c.expired).where(audit_chain.c.organization == organization).scalar_subquery()
+    fits = [table.organization == organization, table.position > func.coalesce(expired, 0)]
+    for name in FILTERED:
+        value = getattr(wanted, name)
         if value:
-            query = query.where(table[column] == value)
+            fits.append(table[name] == (normal_email(value) if name == "person" else value))
+    if wanted.since:
+        fits.append(table.happened_at >= to_micros(wanted.since))
+    if wanted.until:
+        fits.append(table.happened_at < to_micros(wanted.until))
     if wanted.after:
-        query = query.where(table.id < wanted.after if wanted.newest_first else table.id > wanted.after)
-    order = table.id.desc() if wanted.newest_first else table.id
-    rows = tx.execute(query.order_by(order).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return AuditPage(tuple(row.body for row in rows[:limit]), rows[limit - 1].id if more else "")
+        place = _place(organization, wanted.after)
+        fits.append(table.position < place if wanted.newest_first else table.position > place)
+    return fits
+
+
+def _place(organization: str, after: str) -> Any:
+    if after.isascii() and after.isdecimal():
+        return int(after[:18])
+    known = (audit_event.c.organization == organization) & (audit_event.c.id == after)
+    return select(audit_event.c.position).where(known).scalar_subquery()
+
+
+@dataclass(frozen=True, slots=True)
+class Denials:
+    """How many logins were denied on one day (UTC, days since 1970) for one reason."""
+
+    day: int
+    reason: str
+    count: int
+
+
+_DAY_MICROS = 24 * 60 * 60 * 1_000_000
+
+
+def denials_by_day(tx: Connection, organization: str, *, since: datetime, until: datetime) -> list[Denials]:
+    """Return the logins denied in a span of time by day and reason, counted floods included, in that order."""
+    table = audit_event.c
+    day = (table.happened_at // _DAY_MICROS).label("day")
+    fits = _fits(organization, AuditFilter(outcome="denied", action="auth.login", since=since, until=until))
+    counted = select(day, table.reason, func.sum(table.repeats).label("logins")).where(*fits)
+    rows = tx.execute(counted.group_by("day", table.reason).order_by("day", table.reason))
+    return [Denials(int(row.day), row.reason, int(row.logins)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,42 @@ async def preview(runtime: Runtime, *, organization: Organization, add: int, on:
     return await runtime.database.read(work)
 
 
+@dataclass(frozen=True, slots=True)
+class InvoiceTerms:
+    """What the contract says of invoices: whether they need a PO number, and the address that they go to, if any."""
+
+    po_required: bool
+    email: str
+
+
+async def invoice_terms(runtime: Runtime, organization: Organization) -> InvoiceTerms:
+    """Return what the organization's contract says of invoices; nothing is asked for without a contract."""
+    stored = await runtime.database.read(lambda tx: billing_core.contract_of(tx, organization.id))
+    return InvoiceTerms(stored.contract.po_required, stored.buyer.email) if stored else InvoiceTerms(False, "")
+
+
+@dataclass(frozen=True, slots=True)
+class WithMore:
+    """When so many more seats are taken too, as far as that can be told; `last_until` is none beyond a year."""
+
+    add: int
+    last_until: date | None
+
+
+async def outlook_with(runtime: Runtime, organization_id: str, add: int) -> WithMore | None:
+    """Return how long `add` more seats would last, those who wait seated first; None before there is a forecast."""
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> WithMore | None:
+        pool = ledger.read(tx, organization_id, now=now)
+        waiting = waitlist.count(tx, organization_id, now=now)
+        days = daily(tx, organization_id, since=now - HISTORY, now=now)
+        expected = forecast(days, in_use=pool.used, free=pool.available + add, known=waiting)
+        return WithMore(add, expected.runs_out) if expected else None
+
+    return await runtime.database.read(work)
+
+
 async def review(runtime: Runtime, *, organization: Organization, add: int) -> Quote:
     """Return a quote for so many more seats, held for SSO_GATE_QUOTE_TTL. `BillingError` where there is no price."""
     now, ttl = runtime.clock.now(), int(runtime.settings.quote_ttl.total_seconds())

@@ -1,14 +1,43 @@
 """`sso-gate audit`."""
 
 import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
-from sso_gate.audit import store as audit
+from sso_gate.audit import reading, retention
+from sso_gate.audit.checkpoint import Checkpoint, audit_keys, key_id, read_checkpoint
+from sso_gate.audit.export import export
+from sso_gate.audit.proof import check, prove
 from sso_gate.audit.store import AuditFilter
-from sso_gate.cli.session import Caller, json_option, org_option, run_for, show_json, show_table
+from sso_gate.audit.verify import verify
+from sso_gate.cli.session import (
+    ERROR,
+    OPERATOR,
+    USAGE,
+    Caller,
+    dry_run_option,
+    json_option,
+    org_option,
+    run,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    stop,
+    yes_option,
+)
+from sso_gate.errors import NotFound
+from sso_gate.storage.runtime import Runtime
 
 PAGE = 200
+PROGRESS_EACH = 50_000
 
 
 @click.group("audit")
@@ -16,39 +45,50 @@ def audit_group() -> None:
     """The audit log: every login, admitted or refused, with its reason."""
 
 
+def _instant(_context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    if not value:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter("expected a date or an instant, such as 2026-11-20", param=parameter) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+_FILTERS = (
+    click.option("--outcome", type=click.Choice(["success", "denied"]), default=""),
+    click.option("--reason", default=""),
+    click.option("--action", default=""),
+    click.option("--person", default="", help="An email address."),
+    click.option("--connection", default=""),
+    click.option("--address", default="", help="An IP address."),
+    click.option("--reference", default="", help="The code on an employee's page."),
+    click.option("--since", callback=_instant, help="The first date or instant, UTC unless it says its zone."),
+    click.option("--until", callback=_instant, help="The first date or instant no longer wanted."),
+)
+
+
+def _filtered(command: Any) -> Any:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
 @audit_group.command("list")
 @org_option
-@click.option("--outcome", type=click.Choice(["success", "denied"]), default=None)
-@click.option("--reason", default="")
-@click.option("--action", default="")
-@click.option("--person", default="", help="An email address.")
-@click.option("--reference", default="", help="The code on an employee's page.")
+@_filtered
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
 @json_option
-def list_events(
-    *,
-    slug: str,
-    outcome: str | None,
-    reason: str,
-    action: str,
-    person: str,
-    reference: str,
-    limit: int,
-    as_json: bool,
-) -> None:
+def list_events(*, slug: str, limit: int, as_json: bool, **filters: Any) -> None:
     """Print events, oldest first."""
 
     async def work(caller: Caller) -> list[str]:
         found: list[str] = []
         after = ""
         while len(found) < limit:
-            wanted = AuditFilter(
-                outcome=outcome or "", reason=reason, action=action, person=person, reference=reference, after=after
-            )
+            wanted = AuditFilter(**filters, after=after)
             size = min(PAGE, limit - len(found))
-            page = await caller.runtime.database.read(
-                lambda tx, asked=wanted, most=size: audit.page(tx, caller.organization.id, asked, limit=most)  # type: ignore[misc]
-            )
+            page = await reading.read(caller.runtime, caller.organization.id, wanted, limit=size, by=OPERATOR)
             found += page.events
             after = page.next_after
             if not after:
@@ -59,18 +99,175 @@ def list_events(
     if as_json:
         show_json(events)
         return
-    show_table(
-        ("Time", "Outcome", "Action", "Reason", "Person", "Connection", "Reference"),
-        [
-            (
-                event["time"],
-                event["outcome"],
-                event["action"],
-                event["reason"] or "",
-                event["actor"]["name"],
-                event["via"]["connection"],
-                event["reference"],
-            )
-            for event in events
-        ],
-    )
+    headings = ("Time", "Outcome", "Action", "Reason", "Person", "Connection", "Reference")
+    show_table(headings, [_cells(event) for event in events])
+
+
+def _cells(event: dict[str, Any]) -> tuple[str, ...]:
+    names = ("time", "outcome", "action", "reason")
+    words = [*(event[name] for name in names), event["actor"]["name"], event["via"]["connection"], event["reference"]]
+    # A terminal obeys what it is shown; text from outside must not be able to give orders.
+    return tuple("".join(letter if letter.isprintable() else "?" for letter in word or "") for word in words)
+
+
+@audit_group.command("export")
+@org_option
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf"]), default="jsonl", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
+@_filtered
+def export_events(*, slug: str, form: str, output: Path | None, **filters: Any) -> None:
+    """Print the log: JSON Lines that `audit verify` proves, CSV, or OCSF 1.8. The export itself is on record."""
+
+    async def work(caller: Caller) -> None:
+        wanted = AuditFilter(**filters)
+        span, lines = await export(caller.runtime, caller.organization.id, wanted, form=form, by=OPERATOR)
+        written = 0
+        with _target(output) as file:
+            async for line in lines:
+                file.write(line)
+                written += 1
+                if not written % PROGRESS_EACH:
+                    say(f"{written} of at most {span.count} events")
+        say(f"positions {span.first} to {span.last}, {written} lines")
+
+    run_for(slug, work)
+
+
+@contextmanager
+def _target(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with output.open("w", encoding="utf-8", newline="") as file:
+        output.chmod(0o600)
+        yield file
+
+
+@audit_group.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--checkpoints",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Checkpoints that were kept elsewhere, one JSON object a line (`audit.checkpoint` events will do).",
+)
+@click.option("--key", default="", help="The public key that signed, as `sso-gate audit key` prints it, or its file.")
+@json_option
+def verify_export(*, file: Path, checkpoints: Path | None, key: str, as_json: bool) -> None:
+    """Prove an export, or a proof of one event, from the file alone; name what was changed, missing, swapped or cut."""
+    expected = _public_key(key)
+    kept = _checkpoints(checkpoints) if checkpoints else []
+    with click.open_file(str(file), encoding="utf-8", errors="replace") as lines:
+        first = next(lines, "")
+        if first.startswith('{"proof"'):
+            _verify_proof(json.loads(first), expected, as_json=as_json)
+            return
+        report = verify(_chained(first, lines), key=expected, checkpoints=kept)
+    if as_json:
+        show_json({"whole": report.is_whole, **asdict(report)})
+    for finding in report.findings:
+        say(f"{finding.kind}: position {finding.position}, line {finding.line}: {finding.words}")
+    if not expected:
+        say(f"signed by key {key_id(report.key)}, which the file itself names: give --key to know that it is yours")
+    if not report.is_whole:
+        stop(ERROR, f"{len(report.findings)} findings in {report.rows} events")
+    whole = "some events of" if report.is_part else "the whole of"
+    say(f"{whole} positions {report.first} to {report.last}: {report.rows} events, {report.checkpoints} checkpoints")
+
+
+def _chained(first: str, lines: Iterable[str]) -> Iterator[str]:
+    yield first
+    for number, line in enumerate(lines, start=1):
+        if not number % PROGRESS_EACH:
+            say(f"{number} events read")
+        yield line
+
+
+def _verify_proof(found: Any, key: str, *, as_json: bool) -> None:
+    if not key:
+        stop(USAGE, "a proof needs --key: it would prove nothing with a key of its own")
+    proved = check(found, key=key)
+    if as_json:
+        show_json(asdict(proved))
+    if proved.problem:
+        stop(ERROR, f"{proved.event or 'the proof'}: {proved.problem}")
+    say(f"{proved.event} is position {proved.position} of the log that the checkpoint signs")
+
+
+def _public_key(key: str) -> str:
+    if key and len(key) < 200 and Path(key).is_file():
+        return Path(key).read_text(encoding="ascii").split()[0]
+    return key
+
+
+def _checkpoints(path: Path) -> list[Checkpoint]:
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        value = json.loads(line)
+        for inner in ("changes", "checkpoint"):
+            value = value.get(inner, value) if isinstance(value, dict) else value
+        checkpoint = read_checkpoint(value)
+        if checkpoint is None:
+            stop(USAGE, f"{path}:{number}: not a checkpoint")
+        found.append(checkpoint)
+    return found
+
+
+@audit_group.command("prove")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("event")
+def prove_event(*, file: Path, event: str) -> None:
+    """Print the proof that EVENT is in the log of the export FILE; it shows no other event."""
+    with file.open(encoding="utf-8") as lines:
+        try:
+            click.echo(json.dumps(prove(lines, event), separators=(",", ":")))
+        except NotFound as missing:
+            stop(3, str(missing))
+
+
+@audit_group.command("key")
+def show_key() -> None:
+    """Print the public keys that sign checkpoints, newest first. Keep them where this machine cannot write."""
+
+    async def work(runtime: Runtime) -> list[str]:
+        return [key.public for key in await audit_keys(runtime)]
+
+    for public in run(work):
+        click.echo(public)
+
+
+@audit_group.command("retention")
+@org_option
+@click.option("--days", type=click.IntRange(retention.SHORTEST_DAYS, retention.LONGEST_DAYS), help="Keep for so long.")
+@dry_run_option
+@json_option
+def show_retention(*, slug: str, days: int | None, dry_run: bool, as_json: bool) -> None:
+    """Print, or set, for how many days events are kept."""
+
+    async def work(caller: Caller) -> int:
+        if days is not None and not dry_run:
+            await retention.keep_for(caller.runtime, caller.organization.id, days, by=OPERATOR)
+        return await retention.retention_days(caller.runtime, caller.organization.id)
+
+    kept = run_for(slug, work)
+    if as_json:
+        show_json({"days": kept})
+    else:
+        click.echo(str(kept))
+
+
+@audit_group.command("erase")
+@org_option
+@click.argument("email")
+@yes_option
+def erase_person(*, slug: str, email: str, yes: bool) -> None:
+    """Delete what the log holds of the person with this EMAIL. The chain still verifies; it cannot be undone."""
+    if not yes:
+        click.confirm(
+            f"Delete every name, address and program of {email} from the log of {slug}?", abort=True, err=True
+        )
+
+    async def work(caller: Caller) -> int:
+        return await retention.erase(caller.runtime, caller.organization.id, email, by=OPERATOR)
+
+    say(f"{run_for(slug, work)} events no longer name them")

@@ -1,12 +1,9 @@
 """`sso-gate breakglass`."""
 
 import click
-from sqlalchemy import Connection
 
-from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Event
-from sso_gate.breakglass import store as codes
-from sso_gate.breakglass.code import IssuedCode, new_code
+from sso_gate.breakglass.code import IssuedCode
+from sso_gate.breakglass.manage import NotAnOwner, issue_code, issued_codes, revoke_code
 from sso_gate.cli.session import (
     NOT_PERMITTED,
     OPERATOR,
@@ -21,14 +18,7 @@ from sso_gate.cli.session import (
     yes_option,
 )
 from sso_gate.clock import iso
-from sso_gate.errors import NotFound
-from sso_gate.identity import new_id
-from sso_gate.members import store as members
-from sso_gate.members.roles import OWNERS
 from sso_gate.settings import parse_duration
-from sso_gate.storage import outbox
-
-BREAKGLASS_ISSUED = "breakglass.issued"
 
 
 @click.group("breakglass")
@@ -49,28 +39,15 @@ def issue(*, email: str, slug: str, expires: str, yes: bool) -> None:
         raise click.UsageError(f"--expires: {error}") from error
     if not yes:
         click.confirm(f"Issue an emergency code for {email}", abort=True, err=True)
-    code = new_code()
 
-    async def work(caller: Caller) -> bool:
-        clock, organization = caller.runtime.clock, caller.organization.id
+    async def work(caller: Caller) -> str | None:
+        try:
+            return await issue_code(caller.runtime, caller.organization.id, email, lifetime=lifetime, by=OPERATOR)
+        except NotAnOwner:
+            return None
 
-        def write(tx: Connection) -> bool:
-            member = members.find(tx, organization, email)
-            if member is None:
-                raise NotFound(f"no member {email}")
-            if member.role not in OWNERS:
-                return False
-            code_id = codes.add(tx, organization, member.id, code, expires=clock.now() + lifetime, clock=clock)
-            event = Event(
-                new_id("evt", clock), organization, clock.now(), Action.BREAKGLASS_ISSUE, OPERATOR, target=member.id
-            )
-            audit.record(tx, [event])
-            outbox.add(tx, organization, BREAKGLASS_ISSUED, clock=clock, subject=member.id, payload={"code": code_id})
-            return True
-
-        return await caller.runtime.database.write(write)
-
-    if not run_for(slug, work):
+    code = run_for(slug, work)
+    if code is None:
         stop(NOT_PERMITTED, f"{email} is no owner: emergency codes are for owners only")
     say("open /login/break-glass with it; it works once")
     click.echo(code)
@@ -83,7 +60,7 @@ def list_codes(*, slug: str, as_json: bool) -> None:
     """Print the codes that were issued, without their texts."""
 
     async def work(caller: Caller) -> list[IssuedCode]:
-        return await caller.runtime.database.read(lambda tx: codes.of_organization(tx, caller.organization.id))
+        return await issued_codes(caller.runtime, caller.organization.id)
 
     rows = [
         {
@@ -114,17 +91,7 @@ def revoke(*, code_id: str, slug: str, yes: bool) -> None:
     del yes  # nothing is lost by it
 
     async def work(caller: Caller) -> None:
-        clock, organization = caller.runtime.clock, caller.organization.id
-
-        def write(tx: Connection) -> None:
-            if not codes.revoke(tx, organization, code_id, now=clock.now()):
-                raise NotFound(f"no living code {code_id}")
-            event = Event(
-                new_id("evt", clock), organization, clock.now(), Action.BREAKGLASS_REVOKE, OPERATOR, target=code_id
-            )
-            audit.record(tx, [event])
-
-        await caller.runtime.database.write(write)
+        await revoke_code(caller.runtime, caller.organization.id, code_id, by=OPERATOR)
 
     run_for(slug, work)
     say(f"code {code_id} revoked")

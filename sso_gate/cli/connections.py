@@ -7,11 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from sqlalchemy import Connection as Transaction
 
 from sso_gate.apply.metadata_refresh import Look, fetch_metadata, last_look
-from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Event
 from sso_gate.cli.session import (
     CONFLICT,
     ERROR,
@@ -28,11 +25,11 @@ from sso_gate.cli.session import (
     yes_option,
 )
 from sso_gate.connections import store as connections
+from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import Connection, SamlSettings
-from sso_gate.errors import Conflict, InvalidInput, NotFound
-from sso_gate.identity import new_id
+from sso_gate.connections.manage import change_connection, connection_of
+from sso_gate.errors import Conflict, InvalidInput
 from sso_gate.login.trial import LIFETIME_SECONDS, Trial, Trials
-from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.protocols.saml.metadata import MetadataChange, compare, parse_identity_provider
 
 WARN_DAYS = 30
@@ -215,14 +212,7 @@ def _switch(connection_id: str, slug: str, *, enabled: bool) -> None:
 
 
 async def _known(caller: Caller, connection_id: str) -> Connection:
-    return await caller.runtime.database.read(lambda tx: _get(tx, caller, connection_id))
-
-
-def _get(tx: Transaction, caller: Caller, connection_id: str) -> Connection:
-    found = connections.get(tx, caller.runtime.keyring, connection_id)
-    if found is None or found.organization != caller.organization.id:
-        raise NotFound(f"no connection {connection_id}")
-    return found
+    return await connection_of(caller.runtime, caller.organization.id, connection_id)
 
 
 async def _saml(caller: Caller, connection_id: str) -> Connection:
@@ -235,21 +225,6 @@ async def _saml(caller: Caller, connection_id: str) -> Connection:
 async def _save(
     caller: Caller, connection_id: str, changed: Callable[[Connection], Connection], changes: dict[str, object]
 ) -> None:
-    """Change the connection as it is in this very transaction, with its event."""
-    clock = caller.runtime.clock
-
-    def write(tx: Transaction) -> None:
-        current = _get(tx, caller, connection_id)
-        connections.change(tx, caller.runtime.keyring, changed(current), at=clock.now())
-        event = Event(
-            id=new_id("evt", clock),
-            organization=current.organization,
-            at=clock.now(),
-            action=Action.CONNECTION_UPDATE,
-            actor=OPERATOR,
-            target=current.id,
-            changes=changes,
-        )
-        audit.record(tx, [event])
-
-    await caller.runtime.database.write(write)
+    await change_connection(
+        caller.runtime, caller.organization.id, connection_id, changed, changes=changes, by=OPERATOR
+    )

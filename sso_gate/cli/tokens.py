@@ -1,17 +1,13 @@
 """`sso-gate token`."""
 
 import click
-from sqlalchemy import Connection
 
-from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Event
 from sso_gate.cli.session import OPERATOR, Caller, json_option, org_option, run_for, say, show_json, show_table
 from sso_gate.clock import iso
-from sso_gate.errors import NotFound
-from sso_gate.identity import new_id
 from sso_gate.settings import parse_duration
 from sso_gate.tokens import store as tokens
-from sso_gate.tokens.token import Scope, Token, new_secret
+from sso_gate.tokens.manage import NewToken, create_token, revoke_token
+from sso_gate.tokens.token import Scope, Token
 
 
 @click.group("token")
@@ -30,33 +26,17 @@ def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None
         lifetime = parse_duration(expires) if expires else None
     except ValueError as error:
         raise click.UsageError(f"--expires: {error}") from error
-    secret = new_secret()
+    wanted = frozenset(Scope(scope) for scope in scopes)
 
-    async def work(caller: Caller) -> Token:
-        clock, organization = caller.runtime.clock, caller.organization.id
-
-        def write(tx: Connection) -> Token:
-            until = clock.now() + lifetime if lifetime else None
-            wanted = frozenset(Scope(scope) for scope in scopes)
-            made = tokens.add(tx, organization, name=name, scopes=wanted, secret=secret, expires=until, clock=clock)
-            changes = {"scopes": sorted(scopes), "name": name}
-            event = Event(
-                new_id("evt", clock),
-                organization,
-                clock.now(),
-                Action.TOKEN_CREATE,
-                OPERATOR,
-                target=made.id,
-                changes=changes,
-            )
-            audit.record(tx, [event])
-            return made
-
-        return await caller.runtime.database.write(write)
+    async def work(caller: Caller) -> NewToken:
+        organization = caller.organization.id
+        return await create_token(
+            caller.runtime, organization, name=name, scopes=wanted, lifetime=lifetime, by=OPERATOR
+        )
 
     made = run_for(slug, work)
-    say(f"token {made.id} made")
-    click.echo(secret)
+    say(f"token {made.token.id} made")
+    click.echo(made.secret)
 
 
 @token_group.command("list")
@@ -98,17 +78,7 @@ def revoke(*, token_id: str, slug: str) -> None:
     """End a token."""
 
     async def work(caller: Caller) -> None:
-        clock, organization = caller.runtime.clock, caller.organization.id
-
-        def write(tx: Connection) -> None:
-            if not tokens.revoke(tx, organization, token_id, now=clock.now()):
-                raise NotFound(f"no living token {token_id}")
-            event = Event(
-                new_id("evt", clock), organization, clock.now(), Action.TOKEN_REVOKE, OPERATOR, target=token_id
-            )
-            audit.record(tx, [event])
-
-        await caller.runtime.database.write(write)
+        await revoke_token(caller.runtime, caller.organization.id, token_id, by=OPERATOR)
 
     run_for(slug, work)
     say(f"token {token_id} revoked")

@@ -1,80 +1,127 @@
-"""S8: the organization's connections, and for each what the identity provider has to be told."""
+"""S8: the organization's connections, what each identity provider has to be told, and switching them on and off."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from http import HTTPStatus
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509 import load_pem_x509_certificate
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from sso_gate.apply.metadata_refresh import last_look
+from sso_gate.breakglass.manage import issued_codes
 from sso_gate.connections import store as connections
+from sso_gate.connections.certificates import CertificateExpiry, certificates_expiry
 from sso_gate.connections.connection import Connection, SamlSettings
-from sso_gate.console.frame import visit
-from sso_gate.errors import NotFound
+from sso_gate.connections.manage import change_connection, connection_of
+from sso_gate.console.frame import ZONE, Visit, visit
+from sso_gate.errors import Conflict
+from sso_gate.login.trial import Trials
 from sso_gate.members.roles import Area
 from sso_gate.protocols.protocol import Endpoints
+from sso_gate.web.limits import read_form
 from sso_gate.web.templates import render
 
 SOON_DAYS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """One signing certificate of the identity provider: its SHA-256 fingerprint, its end, and the days until then."""
-
-    fingerprint: str
-    ends_at: datetime
-    days_left: int
-
-
-def certificates_of(connection: Connection, *, now: datetime) -> list[Certificate]:
+def certificates_of(at: Visit, connection: Connection) -> tuple[CertificateExpiry, ...]:
     """Return the certificates that may sign for this connection; none for OpenID Connect, which publishes keys."""
     if not isinstance(connection.settings, SamlSettings):
-        return []
-    return [_certificate(pem, now) for pem in connection.settings.certificates]
+        return ()
+    return certificates_expiry(connection.settings.certificates, now=at.runtime.clock.now())
 
 
-def _certificate(pem: str, now: datetime) -> Certificate:
-    loaded = load_pem_x509_certificate(pem.encode())
-    ends = loaded.not_valid_after_utc
-    return Certificate(loaded.fingerprint(SHA256()).hex(":"), ends, (ends - now).days)
-
-
-def ending_soon(found: Sequence[Certificate]) -> int | None:
+def ending_soon(found: Sequence[CertificateExpiry]) -> int | None:
     """Return the days until the last certificate ends, when that is soon; None when nothing needs to be done."""
     left = max((one.days_left for one in found), default=SOON_DAYS + 1)
     return max(left, 0) if left <= SOON_DAYS else None
 
 
 async def listing(request: Request) -> Response:
-    """Every connection with its state."""
+    """Every connection with its state, and the emergency codes."""
     at = await visit(request, Area.ACCESS)
     keyring, now = at.runtime.keyring, at.runtime.clock.now()
     found = await at.runtime.database.read(lambda tx: connections.of_organization(tx, keyring, at.organization.id))
-    rows = [(one, ending_soon(certificates_of(one, now=now))) for one in found]
-    return render(request, "console/access.html", frame=await at.frame(), rows=rows, domains=at.organization.domains)
+    codes = await issued_codes(at.runtime, at.organization.id)
+    return render(
+        request,
+        "console/access.html",
+        frame=await at.frame(),
+        zone=ZONE,
+        rows=[(one, ending_soon(certificates_of(at, one))) for one in found],
+        domains=at.organization.domains,
+        codes=[one for one in reversed(codes) if not one.used and not one.revoked and one.expires > now],
+        may_manage=at.may_manage,
+    )
 
 
 async def one(request: Request) -> Response:
-    """One connection: our values to be copied, theirs as we have them."""
+    """One connection: our values to be copied, theirs as we have them, and whether people may log in by it."""
     at = await visit(request, Area.ACCESS)
-    keyring, wanted = at.runtime.keyring, request.path_params["connection"]
-    found = await at.runtime.database.read(lambda tx: connections.get(tx, keyring, wanted))
-    if found is None or found.organization != at.organization.id:
-        raise NotFound
+    return await connection_page(request, at, await asked_for(request, at))
+
+
+async def enable(request: Request) -> Response:
+    """Let people log in by this connection, once a test login with these very settings has passed."""
+    at = await visit(request, Area.ACCESS)
+    await read_form(request)
+    known = await asked_for(request, at)
+    if not await Trials(at.runtime.redis).passed(known):
+        return await connection_page(request, at, known, untested=True)
+
+    def switched(current: Connection) -> Connection:
+        if current.revision != known.revision:
+            raise Conflict("the connection was changed meanwhile")
+        return replace(current, enabled=True)
+
+    return await _switched(at, known, switched, enabled=True)
+
+
+async def disable(request: Request) -> Response:
+    """Let nobody log in by this connection; sessions that came by it end within a minute."""
+    at = await visit(request, Area.ACCESS)
+    await read_form(request)
+    known = await asked_for(request, at)
+    return await _switched(at, known, lambda current: replace(current, enabled=False), enabled=False)
+
+
+async def asked_for(request: Request, at: Visit) -> Connection:
+    """Return the organization's connection that the path names."""
+    return await connection_of(at.runtime, at.organization.id, request.path_params["connection"])
+
+
+async def connection_page(request: Request, at: Visit, known: Connection, *, untested: bool = False) -> Response:
+    """Return the page of one connection; `untested` says why it was not switched on."""
     return render(
         request,
         "console/connection.html",
+        HTTPStatus.CONFLICT if untested else HTTPStatus.OK,
         frame=await at.frame(),
-        connection=found,
-        ours=Endpoints(at.runtime.settings.origin, found.id),
-        certificates=certificates_of(found, now=at.runtime.clock.now()),
+        connection=known,
+        ours=Endpoints(at.runtime.settings.origin, known.id),
+        certificates=certificates_of(at, known),
+        look=await last_look(at.runtime, known.id),
+        may_manage=at.may_manage,
+        tested=await Trials(at.runtime.redis).passed(known),
+        untested=untested,
     )
+
+
+async def _switched(
+    at: Visit, known: Connection, changed: Callable[[Connection], Connection], *, enabled: bool
+) -> Response:
+    await change_connection(
+        at.runtime, at.organization.id, known.id, changed, changes={"enabled": enabled}, by=at.actor
+    )
+    return RedirectResponse(f"/settings/access/{known.id}", HTTPStatus.SEE_OTHER)
 
 
 def routes() -> list[Route]:
     """Return the routes of the connections' pages."""
-    return [Route("/settings/access", listing), Route("/settings/access/{connection}", one)]
+    return [
+        Route("/settings/access", listing),
+        Route("/settings/access/{connection}", one),
+        Route("/settings/access/{connection}/enable", enable, methods=["POST"]),
+        Route("/settings/access/{connection}/disable", disable, methods=["POST"]),
+    ]

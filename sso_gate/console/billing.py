@@ -189,12 +189,22 @@ async def _edit_page(request: Request, at: Visit, asked: str, errors: list[Probl
         add=filled,
         errors=errors,
         prefilled=bool(seats.waiting) and filled == str(seats.waiting),
+        outlook=await _outlook(at, filled),
     )
+
+
+async def _outlook(at: Visit, asked: str) -> purchase.WithMore | None:
+    """Return how long that many more seats would last; None for what is no number of seats."""
+    try:
+        return await purchase.outlook_with(at.runtime, at.organization.id, _whole(asked, at))
+    except InvalidInput:
+        return None
 
 
 async def _review_page(
     request: Request, at: Visit, quote: purchase.Quote, status: int = 200, **changed: Any
 ) -> Response:
+    terms = await purchase.invoice_terms(at.runtime, at.organization)
     told: dict[str, Any] = {"po_number": "", "stale": "", "changed_by": None, "errors": [], **changed}
     return render(
         request,
@@ -204,8 +214,8 @@ async def _review_page(
         zone=ZONE,
         quote=quote,
         idempotency_key=secrets.token_urlsafe(16),
-        po_required=False,
-        bill_to="",
+        po_required=terms.po_required,
+        bill_to=terms.email,
         **told,
     )
 

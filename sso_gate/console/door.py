@@ -25,7 +25,7 @@ MAX_RETURN_LENGTH = 1500
 # What somebody who may only view an area gets to see of it; everything else there needs MANAGE.
 _VIEWS = {
     Area.BILLING: re.compile(r"/settings/billing(/invoices(/[^/]+)?)?"),
-    Area.MEMBERS: re.compile(r"/settings/members"),
+    Area.MEMBERS: re.compile(r"/settings/members(/export\.csv)?"),
     Area.ACCESS: re.compile(r"/settings/access(/[^/]+(/tests/[^/]+)?)?"),
     Area.AUDIT: re.compile(r"/settings/audit(/[^/]+)?"),
 }

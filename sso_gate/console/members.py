@@ -2,6 +2,7 @@
 `admission.revoke`.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -15,38 +16,51 @@ from sso_gate.console.members_words import release_problem
 from sso_gate.console.waiting import WaitingPerson, waiting_rows
 from sso_gate.errors import Conflict, InvalidInput, NotFound
 from sso_gate.members import store as members
-from sso_gate.members.member import Member
-from sso_gate.members.roles import Area
+from sso_gate.members.directory import ORDERS, Wanted, listed, members_csv
+from sso_gate.members.member import Member, MemberState
+from sso_gate.members.roles import Area, Role
 from sso_gate.waiting.people import decline, hold_seat, waiting_people
 from sso_gate.web.limits import Field, read_form, read_query
 from sso_gate.web.templates import render
 
 PAGE = 50
 _EMAIL = Field(max_length=320, required=True)
-_SEARCH = Field(max_length=100)
+_FILTERS = {"q": Field(100), "role": Field(20), "state": Field(20), "sort": Field(20)}
 
 
 async def listing(request: Request) -> Response:
-    """The members by address, a page at a time; the search is in the address, so it can be shared."""
+    """The members, a page at a time; the search and the filters are in the address, so it can be shared."""
     at = await visit(request, Area.MEMBERS)
-    asked = read_query(request, q=_SEARCH, after=Field(max_length=320), done=Field(max_length=20))
+    asked = read_query(request, **_FILTERS, page=Field(max_length=6), done=Field(max_length=20))
+    page, wanted = _page_number(asked["page"]), _wanted(asked)
     found = await at.runtime.database.read(
-        lambda tx: members.page(tx, at.organization.id, after=asked["after"], search=asked["q"], limit=PAGE + 1)
+        lambda tx: listed(tx, at.organization.id, wanted, skip=(page - 1) * PAGE, limit=PAGE + 1)
     )
-    shown = found[:PAGE]
+    kept = {name: asked[name] for name in _FILTERS}
     return render(
         request,
         "console/members.html",
         frame=await at.frame(),
         zone=ZONE,
-        members=shown,
-        search=asked["q"],
+        members=found[:PAGE],
+        asked={**kept, "sort": wanted.order},
+        sort_links=_sort_links(kept, wanted.order),
+        csv=_address(kept, "/export.csv"),
         done=asked["done"],
         may_manage=at.may_manage,
         waiting_count=len(await _waiting(at)) if at.may_manage else 0,
-        older=_address(asked["q"], shown[-1].email) if len(found) > PAGE else "",
-        newer=_address(asked["q"], "") if asked["after"] else "",
+        older=_address({**kept, "page": str(page + 1)}) if len(found) > PAGE else "",
+        newer=_address(kept) if page > 1 else "",
     )
+
+
+async def export(request: Request) -> Response:
+    """The members who are listed under these filters, all of them, as CSV."""
+    at = await visit(request, Area.MEMBERS)
+    wanted = _wanted(read_query(request, **_FILTERS))
+    found = await at.runtime.database.read(lambda tx: listed(tx, at.organization.id, wanted))
+    headers = {"content-disposition": f'attachment; filename="members-{at.organization.slug}.csv"'}
+    return Response(members_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def requests(request: Request) -> Response:
@@ -146,15 +160,36 @@ async def _requests_page(request: Request, at: Visit, errors: list[dict[str, str
     )
 
 
-def _address(search: str, after: str) -> str:
-    kept = {name: value for name, value in (("q", search), ("after", after)) if value}
-    return "/settings/members" + (f"?{urlencode(kept)}" if kept else "")
+def _wanted(asked: Mapping[str, str]) -> Wanted:
+    """Return what the address asks for; a filter that means nothing is none."""
+    return Wanted(
+        search=asked["q"],
+        role=Role(asked["role"]) if asked["role"] in set(Role) else None,
+        state=MemberState(asked["state"]) if asked["state"] in set(MemberState) else None,
+        order=asked["sort"] if asked["sort"] in ORDERS else "email",
+    )
+
+
+def _page_number(text: str) -> int:
+    return max(1, int(text)) if text.isascii() and text.isdecimal() else 1
+
+
+def _sort_links(kept: Mapping[str, str], order: str) -> dict[str, str]:
+    """Return where a click on each column's heading leads; on the one that orders the list, the other way round."""
+    names = (name for name in ORDERS if not name.startswith("-"))
+    return {name: _address({**kept, "sort": f"-{name}" if order == name else name}) for name in names}
+
+
+def _address(kept: Mapping[str, str], under: str = "") -> str:
+    query = urlencode({name: value for name, value in kept.items() if value})
+    return f"/settings/members{under}" + (f"?{query}" if query else "")
 
 
 def routes() -> list[Route]:
     """Return the routes of the members' pages."""
     return [
         Route("/settings/members", listing),
+        Route("/settings/members/export.csv", export),
         Route("/settings/members/requests", requests),
         Route("/settings/members/requests/hold", hold, methods=["POST"]),
         Route("/settings/members/requests/decline", refuse, methods=["POST"]),

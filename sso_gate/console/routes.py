@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from sso_gate.console import access, audit, billing, developer, invoices, members
+from sso_gate.console import access, audit, billing, developer, emergency, invoices, members, trials
 
 
 def console_routes() -> list[Route]:
@@ -11,6 +11,8 @@ def console_routes() -> list[Route]:
         *billing.routes(),
         *invoices.routes(),
         *members.routes(),
+        *emergency.routes(),
+        *trials.routes(),
         *access.routes(),
         *audit.routes(),
         *developer.routes(),

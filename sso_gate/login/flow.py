@@ -338,7 +338,7 @@ class LoginFlow:
     ) -> Tried:
         if not connection.enabled:
             trial = replace(trial, steps=not_enabled_yet(trial.steps))
-        await Trials(self.runtime.redis).keep(connection.id, name, trial)
+        await Trials(self.runtime.redis).keep(connection, name, trial)
         event = self._event(connection, Action.CONNECTION_TEST, browser.client, refusal or trial.refusal)
         await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
         return Tried(trial)

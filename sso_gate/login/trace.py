@@ -10,10 +10,11 @@ from sso_gate.errors import Reason
 
 Mark = Literal["passed", "failed", "not reached", "not done"]
 
+_ = str
 STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
-    ("Connection is enabled", frozenset({Reason.CONNECTION_DISABLED, Reason.CONNECTION_MISMATCH})),
+    (_("Connection is enabled"), frozenset({Reason.CONNECTION_DISABLED, Reason.CONNECTION_MISMATCH})),
     (
-        "Identity provider answered",
+        _("Identity provider answered"),
         frozenset(
             {
                 Reason.PROVIDER_UNREACHABLE,
@@ -25,11 +26,11 @@ STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
         ),
     ),
     (
-        "Answer is well formed",
+        _("Answer is well formed"),
         frozenset({Reason.MESSAGE_MALFORMED, Reason.MESSAGE_TOO_LARGE, Reason.STRUCTURE_REFUSED}),
     ),
     (
-        "Signature and encryption follow the profile",
+        _("Signature and encryption follow the profile"),
         frozenset(
             {
                 Reason.SIGNATURE_MISSING,
@@ -40,14 +41,14 @@ STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
             }
         ),
     ),
-    ("Signed by a known key", frozenset({Reason.SIGNATURE_INVALID, Reason.KEY_UNKNOWN})),
-    ("Issuer", frozenset({Reason.ISSUER_MISMATCH})),
+    (_("Signed by a known key"), frozenset({Reason.SIGNATURE_INVALID, Reason.KEY_UNKNOWN})),
+    (_("Issuer"), frozenset({Reason.ISSUER_MISMATCH})),
     (
-        "Audience, recipient and destination",
+        _("Audience, recipient and destination"),
         frozenset({Reason.AUDIENCE_MISMATCH, Reason.RECIPIENT_MISMATCH, Reason.DESTINATION_MISMATCH}),
     ),
     (
-        "Answers the request of this browser",
+        _("Answers the request of this browser"),
         frozenset(
             {
                 Reason.REQUEST_UNKNOWN,
@@ -59,17 +60,17 @@ STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
         ),
     ),
     (
-        "Time window",
+        _("Time window"),
         frozenset({Reason.RESPONSE_EXPIRED, Reason.RESPONSE_FROM_FUTURE, Reason.VALIDITY_TOO_LONG}),
     ),
-    ("Used for the first time", frozenset({Reason.REPLAYED})),
-    ("Person found", frozenset({Reason.SUBJECT_INVALID, Reason.SUBJECT_CONFLICT})),
+    (_("Used for the first time"), frozenset({Reason.REPLAYED})),
+    (_("Person found"), frozenset({Reason.SUBJECT_INVALID, Reason.SUBJECT_CONFLICT})),
     (
-        "Email address is verified and in a domain of the organization",
+        _("Email address is verified and in a domain of the organization"),
         frozenset({Reason.EMAIL_MISSING, Reason.EMAIL_UNVERIFIED, Reason.DOMAIN_NOT_ALLOWED}),
     ),
     (
-        "Organization, contract and member admit them",
+        _("Organization, contract and member admit them"),
         frozenset(
             {
                 Reason.ORGANIZATION_DISABLED,
@@ -80,9 +81,9 @@ STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
             }
         ),
     ),
-    ("Seat", frozenset({Reason.SEAT_UNAVAILABLE})),
+    (_("Seat"), frozenset({Reason.SEAT_UNAVAILABLE})),
 )
-LAST = "Session (never created in a test)"
+LAST = _("Session (never created in a test)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection as Transaction
 
 from sso_gate.admission.decision import Admit, AdmitIfSeat, AdmitToSettings, Refuse, decide
 from sso_gate.admission.facts import gather
+from sso_gate.connections.connection import Connection
 from sso_gate.errors import Reason, Refused
 from sso_gate.identity import Identity
 from sso_gate.login.trace import Step, steps_passed, steps_until
@@ -21,6 +22,7 @@ from sso_gate.storage.redis import Redis
 from sso_gate.storage.runtime import Runtime
 
 LIFETIME_SECONDS = 600
+PASSED_SECONDS = 24 * 3600
 MAX_LENGTH = 64
 
 
@@ -33,6 +35,11 @@ class Trial:
     steps: tuple[Step, ...]
     person: dict[str, str]
     reason: str = ""
+
+    @property
+    def proves_connection(self) -> bool:
+        """Whether the connection works: nothing but a free seat was missing."""
+        return self.reason in {"", Reason.SEAT_UNAVAILABLE}
 
     @property
     def refusal(self) -> Refused | None:
@@ -56,9 +63,15 @@ class Trials:
         """Return whether this trial was asked for and still counts."""
         return 0 < len(name) <= MAX_LENGTH and await self.redis.get(_key(connection, name)) is not None
 
-    async def keep(self, connection: str, name: str, trial: Trial) -> None:
-        """Keep what came of it."""
-        await self.redis.put(_key(connection, name), json.dumps(asdict(trial)), seconds=LIFETIME_SECONDS)
+    async def keep(self, connection: Connection, name: str, trial: Trial) -> None:
+        """Keep what came of it, and which revision of the connection passed."""
+        await self.redis.put(_key(connection.id, name), json.dumps(asdict(trial)), seconds=LIFETIME_SECONDS)
+        if trial.proves_connection:
+            await self.redis.put(_passed_key(connection.id), str(connection.revision), seconds=PASSED_SECONDS)
+
+    async def passed(self, connection: Connection) -> bool:
+        """Return whether the connection passed a test login within a day, with the settings that it has now."""
+        return await self.redis.get(_passed_key(connection.id)) == str(connection.revision)
 
     async def result(self, connection: str, name: str) -> Trial | None:
         """Return what came of it, or None while nobody has come back."""
@@ -109,6 +122,10 @@ def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[tuple
                 return steps_passed("no seat is free: would open the settings alone"), ""
             note = f"would take a seat: no, {pool.used} of {pool.purchased} in use"
             return steps_until(Reason.SEAT_UNAVAILABLE, note), Reason.SEAT_UNAVAILABLE
+
+
+def _passed_key(connection: str) -> str:
+    return f"sso:{{connection:{connection}}}:passed"
 
 
 def _key(connection: str, name: str) -> str:

@@ -26,7 +26,8 @@ class Member:
     """One person of one organization.
 
     `generation` is the seat pool's version at the grant of the seat, 0 before any; `listed_role` was given by name,
-    `role` is the one in force; `last_login` is exact to the hour.
+    `role` is the one in force,
+    `group_role` what the groups of a provisioning client bring; `last_login` is exact to the hour.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Member:
     generation: int
     locale: str
     last_login: datetime | None = None
+    group_role: Role = Role.USER
 
     def may(self, area: Area) -> Permission:
         """Return how far this member may go in an area of the settings."""

@@ -8,17 +8,43 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.identity import Identity, normal_email
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import OWNERS, Grant, Role
+from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import identity, member
 
 MAX_PAGE = 200
 _RANKS = {Role.USER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.PRIMARY_OWNER: 3}
 _COLUMNS = member.c
+# What `to_member` reads.
+COLUMNS = (
+    _COLUMNS.id,
+    _COLUMNS.organization,
+    _COLUMNS.email,
+    _COLUMNS.name,
+    _COLUMNS.listed_role,
+    _COLUMNS.role,
+    _COLUMNS.grants,
+    _COLUMNS.state,
+    _COLUMNS.generation,
+    _COLUMNS.locale,
+    _COLUMNS.last_login_at,
+)
+_BY_EMAIL = Prepared(
+    select(
+        *COLUMNS,
+        _COLUMNS.email_key,
+        _COLUMNS.bound_to,
+        exists().where(identity.c.member == _COLUMNS.id).label("is_bound"),
+    ).where(_COLUMNS.organization == bindparam("organization"), OneOf(_COLUMNS.email_key, "emails"))
+)
+_ADD = inserting(member, leave_out={"seat_since_at", "last_login_at"})
+_BIND = inserting(identity)
+_NOTE_LOGIN = Prepared(update(member).where(OneOf(_COLUMNS.id, "members")).values(last_login_at=bindparam("at")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +56,7 @@ class Candidate:
     bound_to: str
 
 
-def to_member(row: Row[Any]) -> Member:
+def to_member(row: Any) -> Member:
     """Return the value that a row of the member table holds."""
     return Member(
         id=row.id,
@@ -47,21 +73,11 @@ def to_member(row: Row[Any]) -> Member:
     )
 
 
-def by_identity(tx: Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Member]:
-    """Return the members to whom these (connection, subject) keys are bound."""
-    pairs = tuple_(identity.c.connection, identity.c.subject).in_(list(keys))
-    query = select(member, identity.c.connection.label("via"), identity.c.subject.label("subject"))
-    rows = tx.execute(query.join(identity, identity.c.member == member.c.id).where(pairs))
-    return {(row.via, row.subject): to_member(row) for row in rows}
-
-
 def by_email(tx: Connection, organization: str, emails: Collection[str]) -> dict[str, Candidate]:
     """Return the organization's members with these addresses, by normal form."""
-    is_bound = exists().where(identity.c.member == member.c.id).label("is_bound")
-    query = select(member, is_bound).where(
-        _COLUMNS.organization == organization, _COLUMNS.email_key.in_([normal_email(email) for email in emails])
-    )
-    return {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in tx.execute(query)}
+    keys = [normal_email(email) for email in emails]
+    rows = _BY_EMAIL.rows(tx, organization=organization, emails=keys)
+    return {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in rows}
 
 
 def get(tx: Connection, organization: str, member_id: str) -> Member | None:
@@ -77,20 +93,11 @@ def find(tx: Connection, organization: str, email: str) -> Member | None:
     return found[normal_email(email)].member if found else None
 
 
-def page(tx: Connection, organization: str, *, after: str = "", search: str = "", limit: int = 50) -> list[Member]:
+def page(tx: Connection, organization: str, *, after: str = "", limit: int = 50) -> list[Member]:
     """Return at most `limit` (1 to 200) members behind the address `after`, ordered by address."""
     query = select(member).where(_COLUMNS.organization == organization, _COLUMNS.email_key > normal_email(after))
-    if search:
-        query = _searched(query, search)
     query = query.order_by(_COLUMNS.email_key).limit(max(1, min(limit, MAX_PAGE)))
     return [to_member(row) for row in tx.execute(query)]
-
-
-def _searched(query: Select[Any], words: str) -> Select[Any]:
-    return query.where(
-        _COLUMNS.email_key.contains(normal_email(words), autoescape=True)
-        | _COLUMNS.name.icontains(words, autoescape=True)
-    )
 
 
 def primary_owner(tx: Connection, organization: str) -> Member | None:
@@ -125,6 +132,7 @@ def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, 
             "name": person.name,
             "listed_role": person.listed_role,
             "role": person.role,
+            "group_role": Role.USER,
             "grants": _grants_json(person.grants),
             "state": person.state,
             "generation": person.generation,
@@ -135,8 +143,7 @@ def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, 
         }
         for person in people
     ]
-    if rows:
-        tx.execute(insert(member), rows)
+    _ADD.run_many(tx, rows)
 
 
 def bind(tx: Connection, ties: Sequence[tuple[str, Identity]], *, at: datetime) -> None:
@@ -145,14 +152,13 @@ def bind(tx: Connection, ties: Sequence[tuple[str, Identity]], *, at: datetime) 
         {"connection": proved.connection, "subject": proved.subject, "member": member_id, "bound_at": to_micros(at)}
         for member_id, proved in ties
     ]
-    if rows:
-        tx.execute(insert(identity), rows)
+    _BIND.run_many(tx, rows)
 
 
 def note_login(tx: Connection, members: Sequence[str], *, at: datetime) -> None:
     """Remember when these members last came in."""
     if members:
-        tx.execute(update(member).where(_COLUMNS.id.in_(list(members))).values(last_login_at=to_micros(at)))
+        _NOTE_LOGIN.run(tx, members=list(members), at=to_micros(at))
 
 
 def set_role(tx: Connection, member_id: str, role: Role) -> None:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, insert, select, update
 
 from sso_gate.clock import to_micros
 from sso_gate.connections import store as connections
+from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import SamlSettings
 from sso_gate.notify.letters import CERTIFICATE, PEOPLE_WAIT, THRESHOLD
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
-from sso_gate.protocols.saml.certificates import certificates_expiry
 from sso_gate.seats import ledger, waitlist
 from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime

@@ -24,3 +24,4 @@ class Organization:
     purchase_roles: tuple[str, ...]
     admits_until: datetime | None
     access_until: datetime | None
+    scim_mode: Literal["compatible", "strict"] = "compatible"

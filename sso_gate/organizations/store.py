@@ -67,6 +67,7 @@ def _organization(row: Row[Any]) -> Organization:
         purchase_roles=tuple(json.loads(row.purchase_roles)),
         admits_until=_instant(row.admits_until_at),
         access_until=_instant(row.access_until_at),
+        scim_mode=row.scim_mode,
     )
 
 
@@ -83,6 +84,7 @@ def save(tx: Connection, value: Organization, *, at: datetime) -> None:
         "locale": value.locale,
         "hold_for_waiting": value.hold_for_waiting,
         "scim_when_full": value.scim_when_full,
+        "scim_mode": value.scim_mode,
         "purchase_roles": json.dumps(list(value.purchase_roles)),
         "admits_until_at": _micros(value.admits_until),
         "access_until_at": _micros(value.access_until),

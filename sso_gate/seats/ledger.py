@@ -9,11 +9,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Label,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from sso_gate.clock import to_micros
 from sso_gate.errors import Conflict, NotFound
 from sso_gate.members.member import MemberState
+from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
 
 
@@ -43,56 +56,59 @@ def open_pool(tx: Connection, organization: str, purchased: int) -> None:
 
 def read(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Return the pool as it is committed, without a lock; `NotFound` for an organization without one."""
-    # One statement, so one instant: a seat that goes from a hold to its member must not be counted twice.
-    columns = seat_pool.c
-    query = select(columns.purchased, columns.used, columns.version, *_holds(organization, now))
-    row = tx.execute(query.where(columns.organization == organization)).one_or_none()
-    if row is None:
+    rows = _READ.rows(tx, organization=organization, now=to_micros(now))
+    if not rows:
         raise NotFound("organization without seats")
-    return _pool(row)
+    return pool_of(rows[0])
 
 
 def lock(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Return the pool and keep everybody else from changing it until this transaction ends."""
-    # Locked first, read afterwards: in PostgreSQL the statement that waited for the lock would count yesterday's holds.
-    tx.execute(select(seat_pool.c.version).where(seat_pool.c.organization == organization).with_for_update())
+    take_lock(tx, organization)
     return read(tx, organization, now=now)
 
 
-def _holds(organization: str, now: datetime) -> list[Any]:
-    mine, columns = hold.c.organization == organization, hold.c
-    living = select(func.count()).where(mine, columns.until_at > to_micros(now)).scalar_subquery()
-    over = select(func.count()).where(mine, columns.until_at <= to_micros(now)).scalar_subquery()
-    return [living.label("reserved"), over.label("lapsed")]
+def take_lock(tx: Connection, organization: str) -> None:
+    """Keep everybody else from changing the pool until this transaction ends. What was read before may be wrong now."""
+    # Locked first, read afterwards: in PostgreSQL the statement that waited for the lock would count yesterday's holds.
+    _LOCK.rows(tx, organization=organization)
 
 
-def _pool(row: Row[Any]) -> Pool:
+def holds_of(organization: ColumnElement[str] | BindParameter[str]) -> tuple[Label[int], Label[int]]:
+    """Return the columns `reserved` and `lapsed` of a pool: the holds of an organization at the parameter `now`."""
+    counted = select(func.count()).where(hold.c.organization == organization)
+    living = counted.where(hold.c.until_at > bindparam("now"))
+    return living.scalar_subquery().label("reserved"), (
+        counted.where(hold.c.until_at <= bindparam("now")).scalar_subquery().label("lapsed")
+    )
+
+
+def pool_of(row: Any) -> Pool:
+    """Return the pool that a row with its columns and `holds_of` says."""
     return Pool(row.purchased, row.used, row.reserved, row.version, row.lapsed)
 
 
-def _change(tx: Connection, organization: str, *, now: datetime, **columns: Any) -> Pool:
-    """Write these columns of the pool, raise its version, and return it: the one statement that changes a pool."""
-    table = seat_pool.c
-    changed = update(seat_pool).where(table.organization == organization).values(version=table.version + 1, **columns)
-    returned = changed.returning(table.purchased, table.used, table.version, *_holds(organization, now))
-    return _pool(tx.execute(returned).one())
+def _change(tx: Connection, organization: str, change: Prepared, *, now: datetime, **values: int) -> Pool:
+    [row] = change.rows(tx, organization=organization, now=to_micros(now), **values)
+    return pool_of(row)
 
 
-def grant(tx: Connection, organization: str, events: Mapping[str, str], *, now: datetime) -> Pool:
+def grant(
+    tx: Connection, organization: str, events: Mapping[str, str], *, now: datetime, known: Collection[str] | None = None
+) -> Pool:
     """Give a seat to each of these members, who hold none, and return the pool; the lock is taken already.
 
-    `events` names for each member's id the audit event that the caller writes in this transaction. Used grows by the
-    rows that really changed. Raises `Conflict` when one of them held a seat or was blocked: then nothing of this
-    transaction may stay.
+    `events` names for each member's id the audit event that the caller writes in this transaction; `known` are those
+    who may be waiting or have a seat kept for them, all unless it is said. Used grows by the rows that really changed.
+    Raises `Conflict` when one of them held a seat or was blocked: then nothing of this transaction may stay.
     """
-    members = list(events)
-    tx.execute(delete(hold).where(hold.c.member.in_(members)))
-    tx.execute(delete(waiting).where(waiting.c.member.in_(members)))
-    pool = _change(tx, organization, now=now, used=seat_pool.c.used + len(members))
-    takers = member.c.id.in_(members) & member.c.state.in_([MemberState.RELEASED, MemberState.WAITING])
-    values = {"state": MemberState.HELD, "generation": pool.version, "seat_since_at": to_micros(now)}
-    changed = tx.execute(update(member).where(takers, member.c.organization == organization).values(values)).rowcount
-    if changed != len(members):
+    waiters = list(events if known is None else known)
+    if waiters:
+        _DROP_HOLDS.run(tx, members=waiters)
+        _STOP_WAITING.run(tx, members=waiters)
+    pool = _change(tx, organization, _USE, now=now, more=len(events))
+    values = {"organization": organization, "members": list(events), "version": pool.version, "now": to_micros(now)}
+    if _HOLD_SEATS.run(tx, **values) != len(events):
         raise Conflict("a seat was given to somebody who cannot take one")
     _enter(tx, organization, events, delta=1, version=pool.version, now=now)
     return pool
@@ -105,20 +121,20 @@ def free(
     holder = (member.c.id == member_id) & (member.c.organization == organization) & (member.c.state == MemberState.HELD)
     if tx.execute(update(member).where(holder).values(state=leaving, seat_since_at=None)).rowcount == 0:
         return None
-    pool = _change(tx, organization, now=now, used=seat_pool.c.used - 1)
+    pool = _change(tx, organization, _USE, now=now, more=-1)
     _enter(tx, organization, {member_id: event}, delta=-1, version=pool.version, now=now)
     return pool
 
 
 def begin_generation(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Raise the version alone, so that sessions made before can be ended; the lock is taken already."""
-    return _change(tx, organization, now=now)
+    return _change(tx, organization, _TOUCH, now=now)
 
 
 def set_purchased(tx: Connection, organization: str, seats: int, *, now: datetime) -> Pool:
     """Record the allocation that the contract says, never below the seats in use (a CHECK says so); return the pool."""
     lock(tx, organization, now=now)
-    return _change(tx, organization, now=now, purchased=seats)
+    return _change(tx, organization, _BUY, now=now, purchased=seats)
 
 
 def keep_for(tx: Connection, organization: str, members: Sequence[str], *, now: datetime, until: datetime) -> Pool:
@@ -136,7 +152,7 @@ def keep_for(tx: Connection, organization: str, members: Sequence[str], *, now: 
     ]
     if rows:
         tx.execute(insert(hold), rows)
-    return _change(tx, organization, now=now)
+    return _change(tx, organization, _TOUCH, now=now)
 
 
 def drop_hold(tx: Connection, member_id: str) -> bool:
@@ -152,8 +168,7 @@ def drop_lapsed(tx: Connection, organization: str, *, now: datetime) -> list[str
 
 def kept(tx: Connection, members: Collection[str], *, now: datetime) -> set[str]:
     """Return those of these members for whom a seat is kept at this instant."""
-    living = hold.c.member.in_(list(members)) & (hold.c.until_at > to_micros(now))
-    return set(tx.execute(select(hold.c.member).where(living)).scalars())
+    return {row.member for row in _KEPT.rows(tx, members=list(members), now=to_micros(now))}
 
 
 def repair(tx: Connection, organization: str, *, event: str, now: datetime) -> Pool:
@@ -171,7 +186,7 @@ def repair(tx: Connection, organization: str, *, event: str, now: datetime) -> P
         delta = 1 if holds > row.entered else -1
         for _ in range(abs(holds - row.entered)):
             _enter(tx, organization, {row.id: event}, delta=delta, version=row.generation, now=now)
-    return _change(tx, organization, now=now, used=used)
+    return _change(tx, organization, _CORRECT, now=now, used=used)
 
 
 def in_use_at(tx: Connection, organization: str, instant: datetime) -> int:
@@ -189,4 +204,33 @@ def _enter(
     tx: Connection, organization: str, events: Mapping[str, str], *, delta: int, version: int, now: datetime
 ) -> None:
     entry = {"organization": organization, "delta": delta, "version": version, "at": to_micros(now)}
-    tx.execute(insert(seat_entry), [{**entry, "member": who, "event": event} for who, event in events.items()])
+    _ENTER.run_many(tx, [{**entry, "member": who, "event": event} for who, event in events.items()])
+
+
+_MINE = seat_pool.c.organization == bindparam("organization")
+_POOL = (seat_pool.c.purchased, seat_pool.c.used, seat_pool.c.version, *holds_of(bindparam("organization")))
+# One statement, so one instant: a seat that goes from a hold to its member must not be counted twice.
+_READ = Prepared(select(*_POOL).where(_MINE))
+_LOCK = Prepared(select(seat_pool.c.version).where(_MINE).with_for_update())
+
+
+def _changing(**columns: Any) -> Prepared:
+    """Return the only kind of statement that changes a pool: it raises the version and returns what is there then."""
+    changed = update(seat_pool).where(_MINE).values(version=seat_pool.c.version + 1, **columns)
+    return Prepared(changed.returning(*_POOL))
+
+
+_TOUCH = _changing()
+_USE = _changing(used=seat_pool.c.used + bindparam("more"))
+_BUY = _changing(purchased=bindparam("purchased"))
+_CORRECT = _changing(used=bindparam("used"))
+_CAN_TAKE = (member.c.state == MemberState.RELEASED) | (member.c.state == MemberState.WAITING)
+_HOLD_SEATS = Prepared(
+    update(member)
+    .where(OneOf(member.c.id, "members"), member.c.organization == bindparam("organization"), _CAN_TAKE)
+    .values(state=MemberState.HELD, generation=bindparam("version"), seat_since_at=bindparam("now"))
+)
+_DROP_HOLDS = Prepared(delete(hold).where(OneOf(hold.c.member, "members")))
+_STOP_WAITING = Prepared(delete(waiting).where(OneOf(waiting.c.member, "members")))
+_KEPT = Prepared(select(hold.c.member).where(OneOf(hold.c.member, "members"), hold.c.until_at > bindparam("now")))
+_ENTER = inserting(seat_entry, leave_out={"id"})

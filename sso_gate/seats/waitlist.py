@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select, union, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, func, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sso_gate.clock import Clock, from_micros, to_micros
@@ -14,10 +14,10 @@ from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import outbox
+from sso_gate.storage.prepared import OneOf, Prepared
 from sso_gate.storage.tables import hold, member, organization, seat_pool, waiting
 
 SEAT_HELD = "seat.held"
-_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _WAITS = member.c.state == MemberState.WAITING
 # Who asked comes first, by when they asked; then the others, by when they were first refused; at last who let one go.
 _ORDER = (
@@ -59,31 +59,17 @@ def note_first(tx: Connection, organization: str, members: Collection[str], *, n
 
     Who waits already is counted once more. A released member waits from now on.
     """
-    if not members:
-        return
     at = to_micros(now)
-    row = {
-        "organization": organization,
-        "tries": 1,
-        "message": "",
-        "answer": "",
-        "first_refused_at": at,
-        "last_refused_at": at,
-    }
-    known = _INSERTS[tx.dialect.name](waiting)
-    counted = {"tries": waiting.c.tries + 1, "last_refused_at": at}
-    upsert = known.on_conflict_do_update(index_elements=[waiting.c.member], set_=counted)
-    tx.execute(upsert, [{**row, "member": who} for who in sorted(members)])
-    released = member.c.id.in_(sorted(members)) & (member.c.state == MemberState.RELEASED)
-    tx.execute(update(member).where(released).values(state=MemberState.WAITING))
+    _REFUSED[tx.dialect.name].run_many(
+        tx, [{"member": who, "organization": organization, "at": at} for who in sorted(members)]
+    )
+    if members:
+        _WAIT.run(tx, members=sorted(members))
 
 
 def note_again(tx: Connection, members: Collection[str], *, now: datetime) -> None:
     """Count one more refusal of each of these waiting members. Needs no lock: who got a seat meanwhile has no row."""
-    if members:
-        again = update(waiting).where(waiting.c.member == bindparam("who"))
-        values = again.values(tries=waiting.c.tries + 1, last_refused_at=to_micros(now))
-        tx.execute(values, [{"who": who} for who in sorted(members)])
+    _REFUSED_AGAIN.run_many(tx, [{"who": who, "at": to_micros(now)} for who in sorted(members)])
 
 
 def forget(tx: Connection, member_id: str) -> None:
@@ -102,9 +88,14 @@ def ask(tx: Connection, member_id: str, message: str, *, now: datetime) -> bool:
     row = tx.execute(select(waiting.c.asked_at).where(waiting.c.member == member_id)).one_or_none()
     if row is None:
         return False
-    first = {"asked_at": to_micros(now)} if row.asked_at is None else {"reminded_at": to_micros(now)}
+    first = {"asked_at": to_micros(now), "reminded_at": None} if row.asked_at is None else {}
     tx.execute(update(waiting).where(waiting.c.member == member_id).values(**values, **first))
     return True
+
+
+def remind(tx: Connection, member_id: str, *, now: datetime) -> None:
+    """Note that the person reminds the owners of what they asked for."""
+    tx.execute(update(waiting).where(waiting.c.member == member_id).values(reminded_at=to_micros(now)))
 
 
 def decline(tx: Connection, member_id: str, answer: str, *, now: datetime) -> bool:
@@ -198,3 +189,24 @@ def in_order(tx: Connection, organization: str, *, now: datetime, limit: int = 2
 
 def _instant(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
+
+
+def _upsert(dialect: Any) -> Prepared:
+    row = {"member": bindparam("member"), "organization": bindparam("organization"), "message": "", "answer": ""}
+    at: BindParameter[int] = bindparam("at")
+    made = dialect.insert(waiting).values(**row, tries=1, first_refused_at=at, last_refused_at=at)
+    again = {"tries": waiting.c.tries + 1, "last_refused_at": made.excluded.last_refused_at}
+    return Prepared(made.on_conflict_do_update(index_elements=[waiting.c.member], set_=again))
+
+
+_REFUSED = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+_REFUSED_AGAIN = Prepared(
+    update(waiting)
+    .where(waiting.c.member == bindparam("who"))
+    .values(tries=waiting.c.tries + 1, last_refused_at=bindparam("at"))
+)
+_WAIT = Prepared(
+    update(member)
+    .where(OneOf(member.c.id, "members"), member.c.state == MemberState.RELEASED)
+    .values(state=MemberState.WAITING)
+)

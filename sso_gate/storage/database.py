@@ -7,12 +7,13 @@ that a waiter for a row lock sees the row as it is then.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sso_gate.errors import Unavailable
@@ -22,7 +23,7 @@ READERS = 4
 POSTGRES_CONNECTIONS = 8
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 15_000
-DEADLOCK_TRIES = 3
+TRIES = 3
 # A gate that stops in the middle of a transaction, or that cannot be reached any more, must not keep a lock.
 _POSTGRES_SETTINGS = {
     "statement_timeout": STATEMENT_MILLISECONDS,
@@ -56,7 +57,8 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returned, after its transaction was committed; any exception rolls it back.
 
-        `work` is run again from its beginning when the database ended its transaction to resolve a deadlock.
+        `work` is run again from its beginning when the database ended its transaction to resolve a deadlock, or when
+        the connection turned out to be dead: before the commit was asked for, never after.
 
         Raises:
             Unavailable: the database did not answer. Whether a commit arrived is then unknown.
@@ -79,20 +81,54 @@ class Database:
 
 
 def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
-    for tries_left in reversed(range(DEADLOCK_TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
-            with engine.begin() as tx:
-                return work(tx)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            if tries_left and getattr(getattr(error, "orig", None), "sqlstate", None) in _TRY_AGAIN:
+            return _once(engine, work)
+        except _NothingDone as error:
+            if tries_left and _is_worth_a_try(error.why):
                 continue
-            _log.warning("database unavailable: %s", error)
-            raise Unavailable(f"database: {error.__class__.__name__}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise Unavailable("database: connection lost") from error
-            raise
+            raise _as_ours(error.why) from error.why
+        except SQLAlchemyError as error:
+            raise _as_ours(error) from error
     raise AssertionError("the last try returns or raises")
+
+
+class _NothingDone(Exception):
+    """The transaction ended before its commit was asked for."""
+
+    def __init__(self, why: SQLAlchemyError) -> None:
+        super().__init__()
+        self.why = why
+
+
+def _once(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Return what `work` returned, committed. What it raises itself goes through, and nothing is committed then."""
+    try:
+        tx = engine.connect()
+    except SQLAlchemyError as error:
+        raise _NothingDone(error) from error
+    with tx:
+        try:
+            result = work(tx)
+        except SQLAlchemyError as error:
+            raise _NothingDone(error) from error
+        tx.commit()
+    return result
+
+
+def _is_worth_a_try(error: SQLAlchemyError) -> bool:
+    """Whether the same may go well now: the connection was a dead one of the pool, or a deadlock was resolved."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def _as_ours(error: SQLAlchemyError) -> Exception:
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        _log.warning("database unavailable: %s", error)
+        return Unavailable(f"database: {error.__class__.__name__}")
+    return error
 
 
 def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
@@ -115,7 +151,10 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        try:
+            connection.connection.cursor().execute(begin)
+        except sqlite3.Error as error:  # the driver's own call spares a login the cost of another statement
+            raise OperationalError(begin, None, error) from error
 
     return engine
 
@@ -126,7 +165,6 @@ def _postgres_engine(url: str) -> Engine:
         pool_size=POSTGRES_CONNECTIONS,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args={
             "connect_timeout": CONNECT_SECONDS,

@@ -48,6 +48,7 @@ organization = Table(
     Column("locale", String(16), nullable=False),
     Column("hold_for_waiting", Boolean, nullable=False),
     Column("scim_when_full", String(16), nullable=False),
+    Column("scim_mode", String(16), nullable=False, default="compatible"),
     Column("purchase_roles", Text, nullable=False),
     Column("admits_until_at", BigInteger),  # new people, while the contract runs; empty: as long as it renews
     Column("access_until_at", BigInteger),  # people with a seat, with the grace; empty likewise
@@ -59,6 +60,7 @@ organization_domain = Table(
     metadata,
     Column("domain", String(253), primary_key=True),
     _organization(),
+    Index(None, "organization"),
 )
 
 connection = Table(
@@ -185,11 +187,83 @@ audit_event = Table(
     Column("person", String(320), nullable=False),
     Column("connection", String(64), nullable=False),
     Column("address", String(64), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("repeats", Integer, nullable=False),
+    Column("body", Text, nullable=False),  # the canonical text, which is what is chained
+    Column("personal", Text, nullable=False),  # salts and values of what the body only commits to; erasing empties it
+    Column("position", BigInteger),  # in the organization's chain, from 1; empty until the sealer comes by
+    Column("prev", String(64)),
+    Column("hash", String(64)),
     CheckConstraint("(outcome = 'denied') = (reason <> '')", name="denied_has_reason"),
-    Index(None, "organization", "id"),
-    Index(None, "organization", "outcome", "id"),
-    Index(None, "organization", "reference"),
+)
+
+
+def _sealed(*columns: str, unique: bool = False) -> None:
+    """Index sealed events alone: an event is written on the way of a login, and sealed after it."""
+    table, kind = audit_event.c, "uq" if unique else "ix"
+    name = f"{kind}_audit_event_{'_'.join(columns)}"
+    sealed = table.position.is_not(None)
+    Index(name, *(table[one] for one in columns), unique=unique, sqlite_where=sealed, postgresql_where=sealed)
+
+
+_sealed("organization", "position", unique=True)
+_sealed("organization", "prev", unique=True)  # no two events follow the same one
+_sealed("organization", "outcome", "position")
+_sealed("organization", "happened_at")
+_sealed("organization", "reference")
+_sealed("organization", "person")
+Index(
+    "ix_audit_event_unsealed",
+    audit_event.c.id,
+    sqlite_where=audit_event.c.position.is_(None),
+    postgresql_where=audit_event.c.position.is_(None),
+)
+
+audit_chain = Table(  # the end of each organization's chain
+    "audit_chain",
+    metadata,
+    _organization(primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("roots", Text, nullable=False),  # of the perfect subtrees, hex, largest first
+    Column("latest_at", BigInteger, nullable=False),
+    Column("warned_at", BigInteger, nullable=False),
+    Column("signed_size", BigInteger, nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+    Column("expired", BigInteger, nullable=False),  # positions up to this one were removed
+    Column("retention_days", Integer, nullable=False),
+)
+
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    metadata,
+    _organization(primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("head", String(64), nullable=False),
+    Column("root", String(64), nullable=False),
+    Column("roots", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("signed", Text, nullable=False),  # the whole checkpoint as JSON
+)
+
+audit_stream = Table(  # where the log is delivered to
+    "audit_stream",
+    metadata,
+    _id(),
+    _organization(),
+    Column("kind", String(16), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),  # delivered up to here
+    Column("sending", BigInteger, nullable=False),  # the batch that is under way ends here, so that a retry is the same
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("problem", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    CheckConstraint("kind IN ('webhook', 'splunk', 'syslog')", name="kind"),
+    Index(None, "enabled", "due_at"),
 )
 
 outbox = Table(
@@ -249,7 +323,7 @@ scim_user = Table(  # what a provisioning client says of a member; who came by l
     metadata,
     Column("member", String(64), ForeignKey("member.id"), primary_key=True),
     _organization(),
-    Column("external_id", String(1024)),
+    Column("external_id", String(512)),
     Column("wanted", Boolean, nullable=False),  # active in the client's eyes, with a seat or waiting for one
     Column("attributes", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
@@ -273,7 +347,7 @@ scim_group = Table(
     _organization(),
     Column("display_name", Text, nullable=False),
     Column("display_key", String(320), nullable=False),
-    Column("external_id", String(1024)),
+    Column("external_id", String(512)),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),

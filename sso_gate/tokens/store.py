@@ -43,16 +43,29 @@ def add(
 
 def by_secret(tx: Connection, secret: str, *, now: datetime) -> Token | None:
     """Return the token that this secret opens now; None for an unknown, expired or revoked one."""
+    token = known_by_secret(tx, secret)
+    return token if token and is_living(token, now=now) else None
+
+
+def known_by_secret(tx: Connection, secret: str) -> Token | None:
+    """Return the token that has, or once had, this secret: whose use is to be recorded although it opens nothing."""
     row = tx.execute(select(api_token).where(_COLUMNS.secret_hash == secret_hash(secret))).one_or_none()
-    token = _token(row) if row else None
-    if token is None or token.revoked or (token.expires and token.expires <= now):
-        return None
-    return token
+    return _token(row) if row else None
+
+
+def is_living(token: Token, *, now: datetime) -> bool:
+    """Return whether the token is neither revoked nor expired."""
+    return token.revoked is None and (token.expires is None or now < token.expires)
+
+
+def is_use_worth_noting(token: Token, *, now: datetime) -> bool:
+    """Return whether the last use that was noted is long ago."""
+    return token.last_used is None or now - token.last_used > _USE_NOTED_EVERY
 
 
 def note_use(tx: Connection, token: Token, *, now: datetime) -> None:
     """Remember roughly when the token was last used."""
-    if token.last_used is None or now - token.last_used > _USE_NOTED_EVERY:
+    if is_use_worth_noting(token, now=now):
         tx.execute(update(api_token).where(_COLUMNS.id == token.id).values(last_used_at=to_micros(now)))
 
 

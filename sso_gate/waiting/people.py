@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -41,8 +42,28 @@ async def ask(runtime: Runtime, ticket: Ticket, message: str) -> None:
         waitlist.ask(tx, ticket.member, message, now=now)
         actor = Actor("user", ticket.member, ticket.email)
         audit.record(tx, [_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)])
-        if found.asked_at is None or found.can_remind:  # another wording of the same wish is no news for the owners
+        if found.asked_at is None:  # another wording of the same wish is no news for the owners
             outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
+
+    await runtime.database.write(work)
+
+
+async def remind(runtime: Runtime, ticket: Ticket) -> None:
+    """Tell the owners once more, with the message that they have; once, a day after asking.
+
+    Raises:
+        Conflict: it is too early, it was done before, or there is nothing to remind of.
+    """
+    now = runtime.clock.now()
+
+    def work(tx: Connection) -> None:
+        if not waiting_state(tx, ticket, now=now).can_remind:
+            raise Conflict("cannot remind now")
+        waitlist.remind(tx, ticket.member, now=now)
+        actor = Actor("user", ticket.member, ticket.email)
+        asked = _event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)
+        audit.record(tx, [replace(asked, changes={"reminder": True})])
+        outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
 
     await runtime.database.write(work)
 

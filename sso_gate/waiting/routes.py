@@ -1,5 +1,6 @@
 """HTTP of the waiting page: the page itself, its state for the script, and asking."""
 
+import contextlib
 import hashlib
 import re
 import secrets
@@ -10,11 +11,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sso_gate.clock import from_micros
-from sso_gate.errors import InvalidInput, NotFound, Reason
+from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason
 from sso_gate.organizations import store as organizations
 from sso_gate.refusals import REFUSALS
 from sso_gate.storage.runtime import Runtime
-from sso_gate.waiting.people import MESSAGE_LENGTH, ask
+from sso_gate.waiting.people import MESSAGE_LENGTH, ask, remind
 from sso_gate.waiting.state import WaitingState, waiting_state
 from sso_gate.waiting.ticket import LIFETIME_SECONDS, Ticket, Tickets
 from sso_gate.web.catalogues import translations
@@ -54,14 +55,14 @@ async def state(request: Request) -> Response:
         "retry_after": POLL_SECONDS,
     }
     etag = f'"{hashlib.sha256(repr(body).encode()).hexdigest()[:16]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-store", "Retry-After": str(POLL_SECONDS)}
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Retry-After": str(POLL_SECONDS)}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     return JSONResponse(body, headers=headers)
 
 
 async def ask_for_seat(request: Request) -> Response:
-    """POST /denied/{ticket}/ask: tell the owners."""
+    """POST /denied/{ticket}/ask: tell the owners, or remind them. The page says what came of it."""
     runtime, ticket = runtime_of(request), await _own_ticket(request)
     text = request.path_params["ticket"]
     try:
@@ -70,7 +71,8 @@ async def ask_for_seat(request: Request) -> Response:
         if error.field != "message":
             raise
         return await _page(request, runtime, text, ticket, status=422, too_long=True)
-    await ask(runtime, ticket, form["message"])
+    with contextlib.suppress(Conflict):  # the page says how things stand now
+        await (remind(runtime, ticket) if form["remind"] else ask(runtime, ticket, form["message"]))
     return RedirectResponse(f"/denied/{text}", 303)
 
 
@@ -122,6 +124,7 @@ def _state_words(found: WaitingState) -> dict[str, object]:
         "message": found.message,
         "answer": found.answer,
         "asked_at": found.asked_at,
+        "reminded_at": found.reminded_at,
         "held_until": found.held_until,
         "can_remind": found.can_remind,
         "can_ask": found.can_ask,

@@ -27,6 +27,7 @@ class WaitingState:
     message: str = ""
     answer: str = ""
     asked_at: datetime | None = None
+    reminded_at: datetime | None = None
     held_until: datetime | None = None
     can_ask: bool = False
     can_remind: bool = False
@@ -55,5 +56,8 @@ def waiting_state(tx: Connection, ticket: Ticket, *, now: datetime) -> WaitingSt
     if row.asked_at is None:
         return WaitingState("blocked", can_ask=True)
     asked = from_micros(row.asked_at)
-    remind = row.reminded_at is None and now - asked >= REMIND_AFTER
-    return WaitingState("asked", message=row.message, asked_at=asked, can_ask=True, can_remind=remind)
+    reminded = None if row.reminded_at is None else from_micros(row.reminded_at)
+    may_remind = reminded is None and now - asked >= REMIND_AFTER
+    return WaitingState(
+        "asked", message=row.message, asked_at=asked, reminded_at=reminded, can_ask=True, can_remind=may_remind
+    )

@@ -13,10 +13,11 @@ from lxml import etree
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
+from sso_gate.connections import certificates
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import InvalidInput, Refused
 from sso_gate.protocols.protocol import Endpoints
-from sso_gate.protocols.saml import certificates, document, instants, signature
+from sso_gate.protocols.saml import document, instants, signature
 from sso_gate.protocols.saml.keys import ServiceProviderKeys
 from sso_gate.protocols.saml.names import DS, HTTP_POST, HTTP_REDIRECT, MD, PROTOCOL_NS, UNSPECIFIED, Element
 from sso_gate.protocols.saml.request import escaped, saml_settings

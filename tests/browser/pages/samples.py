@@ -207,6 +207,8 @@ def _waiting() -> Iterator[Sample]:
     yield Sample("denied-too-long", "waiting/denied.html", denied("blocked", message="x" * 300, too_long=True), 422)
     yield Sample("denied-asked", "waiting/denied.html", denied("asked", asked_at=NOW, message="New in finance"), 403)
     yield Sample("denied-remind", "waiting/denied.html", denied("asked", asked_at=NOW, can_remind=True), 403)
+    reminded = denied("asked", asked_at=NOW, reminded_at=NOW, message="New in finance")
+    yield Sample("denied-reminded", "waiting/denied.html", reminded, 403)
     yield Sample("denied-held", "waiting/denied.html", denied("held", held_until=NOW + timedelta(hours=72)), 403)
     yield Sample(
         "denied-declined", "waiting/denied.html", denied("declined", answer="Ask again in April, please."), 403
@@ -274,11 +276,21 @@ def _billing() -> Iterator[Sample]:
     }
     yield Sample("billing-roomy", "console/billing.html", roomy)
     yield Sample("billing-viewer", "console/billing.html", {**home, "may_buy": False, "invoices": [], "people": []})
-    edit = {"frame": frame(), "seats": SEATS, "add": "7", "errors": [], "prefilled": True}
+    edit = {
+        "frame": frame(),
+        "seats": SEATS,
+        "add": "7",
+        "errors": [],
+        "prefilled": True,
+        "outlook": Values(add=7, last_until=date(2027, 6, 9)),
+    }
     yield Sample("seats-edit", "console/seats_edit.html", edit)
     wrong = [{"field": "add", "text": "Enter a whole number from 1 to 10,000"}]
     yield Sample(
-        "seats-edit-wrong", "console/seats_edit.html", {**edit, "add": "0", "prefilled": False, "errors": wrong}, 422
+        "seats-edit-wrong",
+        "console/seats_edit.html",
+        {**edit, "add": "0", "prefilled": False, "errors": wrong, "outlook": None},
+        422,
     )
     review = {
         "frame": frame(),
@@ -348,7 +360,9 @@ def _settings() -> Iterator[Sample]:
         "frame": frame("members"),
         "zone": ZONE,
         "members": people,
-        "search": "",
+        "asked": {"q": "", "role": "", "state": "held", "sort": "email"},
+        "sort_links": dict.fromkeys(("email", "role", "seat", "login"), "?sort=-email"),
+        "csv": "/settings/members/export.csv",
         "may_manage": True,
         "waiting_count": 4,
         "older": "?after=li",
@@ -359,7 +373,7 @@ def _settings() -> Iterator[Sample]:
     yield Sample(
         "members-none",
         "console/members.html",
-        {**members, "members": [], "search": "zz", "may_manage": False, "done": "", "older": ""},
+        {**members, "members": [], "may_manage": False, "done": "", "older": ""},
     )
     release = {"frame": frame("members"), "member": people[1], "next_in_line": PEOPLE[2], "taker": "", "errors": []}
     yield Sample("member-release", "console/member_release.html", release)
@@ -388,61 +402,86 @@ def _settings() -> Iterator[Sample]:
     }
     yield Sample("audit", "console/audit.html", log)
     yield Sample("audit-none", "console/audit.html", {**log, "events": []})
+    yield from _access()
+    yield from _developer()
+
+
+def _access() -> Iterator[Sample]:
     saml = Values(idp_entity_id="https://idp.example/metadata", sso_url="https://idp.example/sso")
+    attributes = Values(email="mail", name="", groups="groups")
     okta = Values(
         id="acme-okta",
         name="Okta (Acme BR)",
         protocol="saml",
         enabled=True,
         settings=saml,
+        attributes=attributes,
         roles={"gate-owners": "owner"},
     )
-    oidc = Values(
-        id="acme-oidc",
-        name="Entra ID",
-        protocol="oidc",
-        enabled=False,
-        settings=Values(issuer="https://login.example", client_id="sso-gate"),
-        roles={},
-    )
-    yield Sample(
-        "access",
-        "console/access.html",
-        {"frame": frame("access"), "rows": [(okta, 12), (oidc, None)], "domains": ("acme.example",)},
-    )
+    issuer = Values(issuer="https://login.example", client_id="sso-gate")
+    oidc = Values(**{**vars(okta), "id": "acme-oidc", "name": "Entra ID", "protocol": "oidc", "settings": issuer})
+    oidc.enabled, oidc.roles = False, {}
+    code = Values(id="brk_1", email="ana@acme.example", created=NOW, expires=NOW + timedelta(days=7))
+    listed = {
+        "frame": frame("access"),
+        "rows": [(okta, 12), (oidc, None)],
+        "domains": ("acme.example",),
+        "codes": [code],
+        "zone": ZONE,
+        "may_manage": True,
+    }
+    yield Sample("access", "console/access.html", listed)
+    yield Sample("access-empty", "console/access.html", {**listed, "rows": [], "codes": [], "domains": ()})
     ours = Values(
         saml_acs="https://gate.example/sso/saml/acme-okta/acs",
         saml_entity_id="https://gate.example/sso/saml/acme-okta/metadata",
         saml_slo="https://gate.example/sso/saml/acme-okta/slo",
         oidc_callback="https://gate.example/sso/oidc/acme-oidc/callback",
+        oidc_backchannel_logout="https://gate.example/sso/oidc/acme-oidc/backchannel-logout",
     )
-    certificates = [Values(fingerprint=":".join(["ab"] * 32), ends_at=NOW + timedelta(days=12), days_left=12)]
-    yield Sample(
-        "connection-saml",
-        "console/connection.html",
-        {"frame": frame("access"), "connection": okta, "ours": ours, "certificates": certificates},
-    )
-    yield Sample(
-        "connection-oidc",
-        "console/connection.html",
-        {"frame": frame("access"), "connection": oidc, "ours": ours, "certificates": []},
-    )
-    steps = [
-        Values(text="Request sent to the IdP", outcome="ok", detail="", fix=""),
-        Values(text="Answer received", outcome="ok", detail="14:02:11, 812 ms", fix=""),
-        Values(text="Signature", outcome="failed", detail="", fix="The metadata URL now publishes this certificate."),
-        Values(text="Audience and recipient", outcome="skipped", detail="", fix=""),
-    ]
-    trace = {
+    ends = NOW + timedelta(days=12)
+    certificate = Values(fingerprint=":".join(["AB"] * 32), subject="CN=idp.example", not_after=ends, days_left=12)
+    shown = {
         "frame": frame("access"),
-        "zone": ZONE,
-        "name": "Okta (Acme BR)",
-        "reference": "9Q2W7KXM",
-        "is_test": True,
-        "happened_at": NOW,
-        "steps": steps,
+        "connection": okta,
+        "ours": ours,
+        "certificates": [certificate],
+        "look": Values(held=("certificate AB:CD is new",), problem=""),
+        "may_manage": True,
+        "tested": False,
+        "untested": False,
     }
-    yield Sample("trace", "console/trace.html", trace)
+    yield Sample("connection-saml", "console/connection.html", shown)
+    off = {
+        **shown,
+        "connection": oidc,
+        "certificates": [],
+        "look": Values(held=(), problem="HTTP 503"),
+        "untested": True,
+    }
+    yield Sample("connection-oidc", "console/connection.html", off, 409)
+    steps = [
+        {"name": "Connection is enabled", "mark": "not done", "note": "not enabled yet"},
+        {"name": "Identity provider answered", "mark": "passed", "note": ""},
+        {"name": "Signed by a known key", "mark": "failed", "note": "key_unknown: no pinned certificate has signed it"},
+        {"name": "Seat", "mark": "not reached", "note": ""},
+    ]
+    link = "https://gate.example/login/acme-okta?trial=" + "t" * 32
+    trace = {"frame": frame("access"), "connection": okta, "trial": None, "link": link, "may_manage": True}
+    yield Sample("trial-asked", "console/trace.html", trace)
+    failed = Values(steps=steps, person={}, reason="key_unknown")
+    yield Sample("trial-failed", "console/trace.html", {**trace, "trial": failed})
+    person = {"subject": "00u1", "email": "ana@acme.example", "name": "Ana", "groups": "gate-owners, finance"}
+    passed = Values(steps=[{"name": "Seat", "mark": "passed", "note": "would take a seat"}], person=person, reason="")
+    yield Sample("trial-passed", "console/trace.html", {**trace, "trial": passed})
+    owners = [Values(email="ana@acme.example", name="Ana Souza"), Values(email="li@acme.example", name="")]
+    issue = {"frame": frame("access"), "owners": owners, "email": "", "code": "", "address": "https://gate.example/x"}
+    yield Sample("code-ask", "console/emergency_code.html", issue)
+    made = {**issue, "email": "ana@acme.example", "code": "7K3M9-Q2W8R-XXXXX-XXXXX"}
+    yield Sample("code-issued", "console/emergency_code.html", made, 201)
+
+
+def _developer() -> Iterator[Sample]:
     token = Values(
         id="tok_1",
         name="Terraform",
@@ -451,5 +490,20 @@ def _settings() -> Iterator[Sample]:
         expires=None,
         last_used=NOW,
     )
-    tokens = {"frame": frame("developer"), "tokens": [token], "origin": "https://gate.example", "slug": "acme"}
-    yield Sample("developer", "console/developer.html", tokens)
+    scopes = "seats:read seats:write billing:read members:read members:write connections:write audit:read scim"
+    page = {
+        "frame": frame("developer"),
+        "tokens": [token],
+        "origin": "https://gate.example",
+        "scopes": [*scopes.split(), "scim:read"],
+        "form": {},
+        "errors": [],
+    }
+    yield Sample("developer", "console/developer.html", page)
+    wrong = [{"field": "scopes", "text": "Choose at least one thing that the token may do"}]
+    form = {"name": "Terraform", "lifetime": "30"}
+    yield Sample(
+        "developer-wrong", "console/developer.html", {**page, "tokens": [], "form": form, "errors": wrong}, 422
+    )
+    made = {"frame": frame("developer"), "token": token, "secret": "sgt_" + "s" * 43}
+    yield Sample("token-made", "console/token_made.html", made, 201)

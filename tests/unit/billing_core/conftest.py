@@ -16,6 +16,15 @@ if str(ROOT) not in sys.path:
 from tests.unit.billing_core import databases  # noqa: E402 # the root has to be known first
 from tests.unit.billing_core.firm import Firm  # noqa: E402
 
+
+def pytest_collection_modifyitems(config, items):
+    """Beside the package alone there is no configuration that leaves the long programmes out."""
+    if not config.getoption("markexpr"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="long; ask for it with -m soak"))
+
+
 # How long an example takes says nothing on a machine that others use as well.
 settings.register_profile("billing_core", deadline=None)
 settings.load_profile("billing_core")

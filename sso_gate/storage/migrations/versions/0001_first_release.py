@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("locale", sa.String(length=16), nullable=False),
         sa.Column("hold_for_waiting", sa.Boolean(), nullable=False),
         sa.Column("scim_when_full", sa.String(length=16), nullable=False),
+        sa.Column("scim_mode", sa.String(length=16), nullable=False),
         sa.Column("purchase_roles", sa.Text(), nullable=False),
         sa.Column("admits_until_at", sa.BigInteger(), nullable=True),
         sa.Column("access_until_at", sa.BigInteger(), nullable=True),
@@ -56,6 +57,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_token_secret_hash")),
     )
     op.create_table(
+        "audit_chain",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.String(length=64), nullable=False),
+        sa.Column("roots", sa.Text(), nullable=False),
+        sa.Column("latest_at", sa.BigInteger(), nullable=False),
+        sa.Column("warned_at", sa.BigInteger(), nullable=False),
+        sa.Column("signed_size", sa.BigInteger(), nullable=False),
+        sa.Column("signed_at", sa.BigInteger(), nullable=False),
+        sa.Column("expired", sa.BigInteger(), nullable=False),
+        sa.Column("retention_days", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_chain_organization")),
+        sa.PrimaryKeyConstraint("organization", name=op.f("pk_audit_chain")),
+    )
+    op.create_table(
+        "audit_checkpoint",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.String(length=64), nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("roots", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("signed", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_checkpoint_organization")),
+        sa.PrimaryKeyConstraint("organization", "size", name=op.f("pk_audit_checkpoint")),
+    )
+    op.create_table(
         "audit_event",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("organization", sa.String(length=64), nullable=False),
@@ -69,20 +97,90 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=320), nullable=False),
         sa.Column("connection", sa.String(length=64), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("repeats", sa.Integer(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("personal", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+        sa.Column("prev", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=True),
         sa.CheckConstraint("(outcome = 'denied') = (reason <> '')", name=op.f("ck_audit_event_denied_has_reason")),
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_event_organization")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
         sa.UniqueConstraint("login_id", name=op.f("uq_audit_event_login_id")),
     )
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_audit_event_organization_id"), ["organization", "id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_audit_event_organization_outcome_id"), ["organization", "outcome", "id"], unique=False
+            "ix_audit_event_organization_happened_at",
+            ["organization", "happened_at"],
+            unique=False,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
         )
         batch_op.create_index(
-            batch_op.f("ix_audit_event_organization_reference"), ["organization", "reference"], unique=False
+            "ix_audit_event_organization_outcome_position",
+            ["organization", "outcome", "position"],
+            unique=False,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_audit_event_organization_person",
+            ["organization", "person"],
+            unique=False,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_audit_event_organization_reference",
+            ["organization", "reference"],
+            unique=False,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_audit_event_unsealed",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("position IS NULL"),
+            postgresql_where=sa.text("position IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_audit_event_organization_position",
+            ["organization", "position"],
+            unique=True,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_audit_event_organization_prev",
+            ["organization", "prev"],
+            unique=True,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
+        )
+
+    op.create_table(
+        "audit_stream",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("sealed_secret", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("sending", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind IN ('webhook', 'splunk', 'syslog')", name=op.f("ck_audit_stream_kind")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_stream_organization")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_stream")),
+    )
+    with op.batch_alter_table("audit_stream", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_stream_enabled_due_at"), ["enabled", "due_at"], unique=False)
 
     op.create_table(
         "connection",
@@ -155,6 +253,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("domain", name=op.f("pk_organization_domain")),
     )
+    with op.batch_alter_table("organization_domain", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_organization_domain_organization"), ["organization"], unique=False)
+
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -179,7 +280,7 @@ def upgrade() -> None:
         sa.Column("organization", sa.String(length=64), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("display_key", sa.String(length=320), nullable=False),
-        sa.Column("external_id", sa.String(length=1024), nullable=True),
+        sa.Column("external_id", sa.String(length=512), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
@@ -277,7 +378,7 @@ def upgrade() -> None:
         "scim_user",
         sa.Column("member", sa.String(length=64), nullable=False),
         sa.Column("organization", sa.String(length=64), nullable=False),
-        sa.Column("external_id", sa.String(length=1024), nullable=True),
+        sa.Column("external_id", sa.String(length=512), nullable=True),
         sa.Column("wanted", sa.Boolean(), nullable=False),
         sa.Column("attributes", sa.Text(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),

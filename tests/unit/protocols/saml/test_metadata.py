@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lxml import etree
 
+from sso_gate.connections.certificates import certificates_expiry, fingerprint
 from sso_gate.connections.connection import SamlSettings
 from sso_gate.errors import InvalidInput
 from sso_gate.protocols.saml import schemas, signature
-from sso_gate.protocols.saml.certificates import certificates_expiry, fingerprint
 from sso_gate.protocols.saml.metadata import compare, parse_identity_provider, service_provider_metadata
 from tests.support.keys import make_key_pair
 from tests.support.saml_forge import DS, NOW, sign, stamp

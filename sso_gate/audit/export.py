@@ -1,0 +1,224 @@
+"""Exports of an organization's log: JSON Lines that can be verified by themselves, CSV for people, OCSF for other
+programs.
+
+The first line of the JSON Lines says what is in the file, the last one is a signed checkpoint; between them each event
+has its place in the chain, its canonical text and its personal data with the salts. Memory is bounded: rows are read a
+thousand at a time, whatever the size of the log.
+"""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from sso_gate.audit import chain, store
+from sso_gate.audit.canonical import readable
+from sso_gate.audit.chain import GENESIS
+from sso_gate.audit.checkpoint import signer
+from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.merkle import Tree
+from sso_gate.audit.ocsf import ocsf_event
+from sso_gate.audit.sealer import seal
+from sso_gate.audit.store import AuditFilter
+from sso_gate.clock import iso, to_micros
+from sso_gate.identity import new_id
+from sso_gate.storage.runtime import Runtime
+from sso_gate.storage.tables import audit_checkpoint, audit_event
+
+ROWS_AT_ONCE = 1000
+CSV_COLUMNS = (
+    "position", "time", "outcome", "action", "reason", "reference", "actor_type", "actor_id", "actor_name",
+    "actor_subject", "target", "connection", "protocol", "token", "address", "user_agent", "request", "seat_limit",
+    "seat_used", "repeat", "check", "severity", "changes", "id", "hash",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The positions of an export, both included, with what the chain was just before: enough to verify them alone."""
+
+    first: int
+    last: int
+    prev: str
+    before: Tree
+    tree: Tree
+    head: str
+
+    @property
+    def count(self) -> int:
+        """How many positions that are."""
+        return max(0, self.last - self.first + 1)
+
+
+async def export(
+    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor
+) -> tuple[Span, AsyncIterator[str]]:
+    """Return what the export spans, and its lines, each with its line end: `jsonl`, `csv` or `ocsf`.
+
+    `since` and `until` choose a span of the chain; any other filter leaves rows out, and the first line says so. The
+    export itself is on record before it begins, and in it.
+    """
+    names = {name: value for name, value in _words(wanted).items() if name != "person"}
+    event = Event(
+        new_id("evt", runtime.clock), organization, runtime.clock.now(), Action.AUDIT_EXPORT, by,
+        changes={"format": form, "filter": names},
+    )  # fmt: skip
+    await runtime.database.write(lambda tx: store.record(tx, [event]))
+    await seal(runtime, wait=True)
+    span = await runtime.database.read(partial(_span, organization=organization, wanted=wanted))
+    match form:
+        case "jsonl":
+            return span, _json_lines(runtime, organization, wanted, span)
+        case "csv":
+            return span, _csv_lines(runtime, organization, wanted, span)
+        case _:
+            return span, _lines(runtime, organization, wanted, span, _ocsf_line)
+
+
+def _words(wanted: AuditFilter) -> dict[str, str]:
+    words = {name: getattr(wanted, name) for name in store.FILTERED}
+    words |= {name: iso(at) for name, at in (("since", wanted.since), ("until", wanted.until)) if at}
+    return {name: word for name, word in words.items() if word}
+
+
+def _span(tx: Connection, organization: str, wanted: AuditFilter) -> Span:
+    end = chain.load(tx, organization)
+    first, last = end.expired + 1, end.size
+    if wanted.since:
+        first = _edge(tx, organization, func.min, audit_event.c.happened_at >= to_micros(wanted.since)) or last + 1
+    if wanted.until:
+        last = _edge(tx, organization, func.max, audit_event.c.happened_at < to_micros(wanted.until)) or first - 1
+    first = max(first, end.expired + 1)
+    before, prev = tree_at(tx, organization, first - 1)
+    tree, head = tree_at(tx, organization, max(last, first - 1))
+    return Span(first, last, prev, before, tree, head)
+
+
+def _edge(tx: Connection, organization: str, which: Any, fits: Any) -> int | None:
+    table = audit_event.c
+    found = select(which(table.position)).where(table.organization == organization, table.position > 0, fits)
+    position: int | None = tx.execute(found).scalar_one()
+    return position
+
+
+def tree_at(tx: Connection, organization: str, size: int) -> tuple[Tree, str]:
+    """Return the Merkle tree, and the hash of the last event, as they were at a size that has not expired."""
+    nearest = audit_checkpoint.c
+    query = select(audit_checkpoint).where(nearest.organization == organization, nearest.size <= size)
+    known = tx.execute(query.order_by(nearest.size.desc()).limit(1)).one_or_none()
+    tree, head = Tree(), GENESIS
+    if known:
+        tree, head = Tree(known.size, [bytes.fromhex(root) for root in known.roots.split()]), known.head
+    table = audit_event.c
+    between = (table.organization == organization) & (table.position > tree.size) & (table.position <= size)
+    for row in tx.execute(select(table.hash).where(between).order_by(table.position)):
+        head = row.hash
+        tree.push(bytes.fromhex(head))
+    return tree, head
+
+
+async def _rows(
+    runtime: Runtime, organization: str, wanted: AuditFilter, span: Span
+) -> AsyncIterator[Sequence[Row[Any]]]:
+    after = span.first - 1
+    rest = replace(wanted, since=None, until=None, newest_first=False)  # a span of positions already
+    while True:
+        rows = await runtime.database.read(
+            partial(store.rows, organization=organization, wanted=replace(rest, after=str(after)), limit=ROWS_AT_ONCE)
+        )
+        fitting = [row for row in rows if row.position <= span.last]
+        if fitting:
+            yield fitting
+        if len(fitting) < ROWS_AT_ONCE:
+            return
+        after = fitting[-1].position
+
+
+async def _lines(
+    runtime: Runtime, organization: str, wanted: AuditFilter, span: Span, line: Callable[[Row[Any]], str]
+) -> AsyncIterator[str]:
+    async for rows in _rows(runtime, organization, wanted, span):
+        for row in rows:
+            yield line(row)
+
+
+async def _json_lines(runtime: Runtime, organization: str, wanted: AuditFilter, span: Span) -> AsyncIterator[str]:
+    keys, now = await signer(runtime), runtime.clock.now()
+    parts = {name: word for name, word in _words(wanted).items() if name in store.FILTERED}
+    yield _json(
+        {
+            "export": {
+                "v": 1,
+                "organization": organization,
+                "first": span.first,
+                "last": span.last,
+                "prev": span.prev,
+                "roots": [root.hex() for root in span.before.roots],
+                "filter": parts or None,
+                "time": iso(now),
+                "key": keys.public,
+            }
+        }
+    )
+    async for line in _lines(runtime, organization, wanted, span, verifiable_line):
+        yield line
+    size, root = span.tree.size, span.tree.root()
+    closing = keys.sign(organization=organization, size=size, head=span.head, root=root, at=now)
+    yield _json({"checkpoint": closing.to_json()})
+
+
+def verifiable_line(row: Row[Any]) -> str:
+    """Return a sealed row as one line that holds all that its hash was made of."""
+    personal = json.loads(row.personal)
+    event = readable(row.body, personal)
+    place = {"pos": row.position, "prev": row.prev, "hash": row.hash}
+    return _json({**event, "chain": {**place, "canonical": row.body, "personal": personal}})
+
+
+def _ocsf_line(row: Row[Any]) -> str:
+    event = readable(row.body, json.loads(row.personal))
+    return _json(ocsf_event({**event, "chain": {"pos": row.position, "prev": row.prev, "hash": row.hash}}))
+
+
+async def _csv_lines(runtime: Runtime, organization: str, wanted: AuditFilter, span: Span) -> AsyncIterator[str]:
+    yield _csv_line(CSV_COLUMNS)
+    async for rows in _rows(runtime, organization, wanted, span):
+        for row in rows:
+            yield _csv_line([neutral(cell) for cell in _cells(readable(row.body, json.loads(row.personal)), row)])
+
+
+def _cells(event: dict[str, Any], row: Row[Any]) -> list[str]:
+    actor, via, client, seat = event["actor"], event["via"], event["client"], event["seat"] or {}
+    changes = _json(event["changes"]).strip() if event["changes"] else ""
+    cells = [
+        row.position, event["time"], event["outcome"], event["action"], event["reason"], event["reference"],
+        actor["type"], actor["id"], actor["name"], actor["subject"], event["target"], via["connection"],
+        via["protocol"], via["token"], client["ip"], client["ua"], event["request"]["id"], seat.get("limit"),
+        seat.get("used"), event["repeat"]["count"], event["check"], event["severity"], changes, event["id"], row.hash,
+    ]  # fmt: skip
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+def neutral(cell: str) -> str:
+    """Return the text so that no spreadsheet takes it for a formula: one that could be begins with an apostrophe.
+
+    Source: OWASP, CSV Injection.
+    """
+    text = "".join(letter if letter.isprintable() else " " for letter in cell)
+    return f"'{text}" if cell.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA[:4]) else text
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # RFC 4180 2
+    return line.getvalue()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"

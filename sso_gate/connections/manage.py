@@ -1,0 +1,80 @@
+"""Making and changing connections, with the audit record of it: the same for the settings and the command line."""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection as Transaction
+
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.connections import store as connections
+from sso_gate.connections.connection import Connection
+from sso_gate.errors import Conflict, NotFound
+from sso_gate.identity import new_id
+from sso_gate.storage.runtime import Runtime
+
+
+async def connection_of(runtime: Runtime, organization: str, connection_id: str) -> Connection:
+    """Return the organization's connection with this id.
+
+    Raises:
+        NotFound: there is none, or it is another organization's.
+    """
+    return await runtime.database.read(lambda tx: _get(tx, runtime, organization, connection_id))
+
+
+async def change_connection(
+    runtime: Runtime,
+    organization: str,
+    connection_id: str,
+    changed: Callable[[Connection], Connection],
+    *,
+    changes: Mapping[str, object],
+    by: Actor,
+) -> None:
+    """Change the connection as it is in this very transaction; `changes` is what the audit record says of it.
+
+    Raises:
+        NotFound: the organization has no such connection. Whatever `changed` raises leaves everything as it was.
+    """
+
+    def write(tx: Transaction) -> None:
+        current = _get(tx, runtime, organization, connection_id)
+        connections.change(tx, runtime.keyring, changed(current), at=runtime.clock.now())
+        audit.record(tx, [_event(runtime, current, Action.CONNECTION_UPDATE, by, changes)])
+
+    await runtime.database.write(write)
+
+
+async def create_connection(runtime: Runtime, value: Connection, *, maker: str, by: Actor) -> None:
+    """Add a connection.
+
+    Raises:
+        Conflict: its id is taken, perhaps by another organization.
+    """
+
+    def write(tx: Transaction) -> None:
+        if connections.get(tx, runtime.keyring, value.id):
+            raise Conflict(f"the id {value.id} is taken")
+        connections.save(tx, runtime.keyring, value, maker=maker, at=runtime.clock.now())
+        audit.record(tx, [_event(runtime, value, Action.CONNECTION_CREATE, by, {"protocol": value.protocol})])
+
+    await runtime.database.write(write)
+
+
+def _get(tx: Transaction, runtime: Runtime, organization: str, connection_id: str) -> Connection:
+    found = connections.get(tx, runtime.keyring, connection_id)
+    if found is None or found.organization != organization:
+        raise NotFound(f"no connection {connection_id}")
+    return found
+
+
+def _event(runtime: Runtime, about: Connection, action: Action, by: Actor, changes: Mapping[str, object]) -> Event:
+    return Event(
+        id=new_id("evt", runtime.clock),
+        organization=about.organization,
+        at=runtime.clock.now(),
+        action=action,
+        actor=by,
+        target=about.id,
+        changes=dict(changes),
+    )

@@ -1,0 +1,68 @@
+"""S8: emergency codes for owners. A code is shown once, on the page that answers its issuing; all owners are told."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from sso_gate.breakglass.manage import NotAnOwner, issue_code, revoke_code
+from sso_gate.console.frame import Visit, visit
+from sso_gate.errors import NotFound
+from sso_gate.members import store as members
+from sso_gate.members.roles import Area
+from sso_gate.web.limits import Field, read_form
+from sso_gate.web.templates import render
+
+# A connection's id has no underscore, so that this is none.
+_PATH = "/settings/access/_codes"
+
+
+async def choose(request: Request) -> Response:
+    """Ask for which owner."""
+    at = await visit(request, Area.ACCESS)
+    if not at.may_manage:
+        raise NotFound
+    return await _page(request, at)
+
+
+async def issue(request: Request) -> Response:
+    """Issue a code and show it, which cannot be done again."""
+    at = await visit(request, Area.ACCESS)
+    form = await read_form(request, email=Field(max_length=320, required=True))
+    try:
+        code = await issue_code(at.runtime, at.organization.id, form["email"], by=at.actor)
+    except NotAnOwner as error:
+        raise NotFound from error
+    return await _page(request, at, HTTPStatus.CREATED, email=form["email"], code=code)
+
+
+async def revoke(request: Request) -> Response:
+    """End a code that was not used."""
+    at = await visit(request, Area.ACCESS)
+    await read_form(request)
+    await revoke_code(at.runtime, at.organization.id, request.path_params["code"], by=at.actor)
+    return RedirectResponse("/settings/access", HTTPStatus.SEE_OTHER)
+
+
+async def _page(request: Request, at: Visit, status: int = 200, *, email: str = "", code: str = "") -> Response:
+    owners = await at.runtime.database.read(lambda tx: members.owners(tx, at.organization.id))
+    return render(
+        request,
+        "console/emergency_code.html",
+        status,
+        frame=await at.frame(),
+        owners=owners,
+        email=email,
+        code=code,
+        address=f"{at.runtime.settings.origin}/login/break-glass",
+    )
+
+
+def routes() -> list[Route]:
+    """Return the routes of emergency codes; they come before those of connections."""
+    return [
+        Route(_PATH, choose, methods=["GET"]),
+        Route(_PATH, issue, methods=["POST"]),
+        Route(f"{_PATH}/{{code}}/revoke", revoke, methods=["POST"]),
+    ]

@@ -1,0 +1,123 @@
+"""Who calls: the bearer token, its scope and its budget, asked before the request is read. Source: RFC 6750, RFC 7644 2."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.audit.flood import record_unproved
+from sso_gate.errors import Reason, Unavailable
+from sso_gate.identity import new_id
+from sso_gate.organizations import store as organizations
+from sso_gate.organizations.organization import Organization
+from sso_gate.scim.recorder import Recorder
+from sso_gate.scim.rejection import Rejected
+from sso_gate.scim.values import Dialect
+from sso_gate.storage.runtime import Runtime
+from sso_gate.tokens import store as tokens
+from sso_gate.tokens.token import MAX_LENGTH, Scope, Token
+from sso_gate.web.request_state import client_address, request_id, runtime_of
+
+Kind = Literal["read", "write", "give_back"]
+WINDOW_SECONDS = 10
+# Requests of one token in a window. A client that meets a 429 may stop its whole job, so they are generous; giving seats
+# back has a budget of its own, which no flood of creations can use up.
+BUDGETS: dict[Kind, int] = {"read": 2000, "write": 1000, "give_back": 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A provisioning client that may do what it asks for."""
+
+    runtime: Runtime
+    token: Token
+    organization: Organization
+    client: Client
+    dialect: Dialect
+
+    @property
+    def base(self) -> str:
+        """The address of `/scim/v2`."""
+        return f"{self.runtime.settings.origin}/scim/v2"
+
+    @property
+    def recorder(self) -> Recorder:
+        """What remembers the words that were ignored."""
+        return Recorder(self.runtime.redis, self.organization.id, self.token.id)
+
+    def event(self, action: Action, *, target: str = "") -> Event:
+        """Return an event of this client, as a success; the caller adds what it knows."""
+        return Event(
+            id=new_id("evt", self.runtime.clock),
+            organization=self.organization.id,
+            at=self.runtime.clock.now(),
+            action=action,
+            actor=Actor("scim_token", self.token.id, self.token.name),
+            reference=new_reference(),
+            via=Via(protocol="scim", token=self.token.id),
+            client=self.client,
+            target=target,
+        )
+
+    async def spend(self, kind: Kind) -> None:
+        """Count the request against the token's budget.
+
+        Raises:
+            Rejected: 429. With Redis away everything passes: a deactivation must never wait for a counter.
+        """
+        key = f"sso:{{{self.organization.id}}}:scim-budget:{kind}:{self.token.id}"
+        try:
+            spent = await self.runtime.redis.count(key, seconds=WINDOW_SECONDS)
+        except Unavailable:
+            return
+        if spent > BUDGETS[kind]:
+            event = replace(self.event(Action.SCIM_THROTTLE), reason=Reason.RATE_LIMITED, check=kind)
+            await record_unproved(self.runtime, event)
+            said = f"more than {BUDGETS[kind]} requests of this kind in {WINDOW_SECONDS} seconds: try again later"
+            raise Rejected(429, said, reason=Reason.RATE_LIMITED)
+
+
+async def caller_with(request: Request, *, writes: bool) -> Caller:
+    """Return the caller.
+
+    Raises:
+        Rejected: 401 for a token that is missing or opens nothing, 403 for one that may not do this. What is known of a
+            token is on the audit record then; an unknown one belongs to no organization.
+    """
+    runtime, secret = runtime_of(request), _bearer_secret(request)
+    token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret))
+    if token is None or organization is None:
+        raise Rejected(401, "the bearer token is not valid", reason=Reason.TOKEN_INVALID)
+    client = Client(client_address(request), request.headers.get("user-agent", ""), request_id(request))
+    caller = Caller(runtime, token, organization, client, Dialect(strict=organization.scim_mode == "strict"))
+    now = runtime.clock.now()
+    if not tokens.is_living(token, now=now):
+        raise await _denied(caller, 401, Reason.TOKEN_INVALID, "the bearer token is not valid any more")
+    if Scope.SCIM not in token.scopes and (writes or Scope.SCIM_READ not in token.scopes):
+        needed = Scope.SCIM if writes else f"{Scope.SCIM} or {Scope.SCIM_READ}"
+        raise await _denied(caller, 403, Reason.INSUFFICIENT_SCOPE, f"the bearer token needs the scope {needed}")
+    if tokens.is_use_worth_noting(token, now=now):
+        await runtime.database.write(lambda tx: tokens.note_use(tx, token, now=now))
+    return caller
+
+
+def _bearer_secret(request: Request) -> str:
+    values = request.headers.getlist("authorization")
+    scheme, _, secret = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Rejected(401, "a bearer token is needed", reason=Reason.TOKEN_MISSING)
+    if len(secret) > MAX_LENGTH:
+        raise Rejected(401, "the bearer token is not valid", reason=Reason.TOKEN_INVALID)
+    return secret.strip()
+
+
+def _look_up(tx: Connection, secret: str) -> tuple[Token | None, Organization | None]:
+    token = tokens.known_by_secret(tx, secret)
+    return token, organizations.get(tx, token.organization) if token else None
+
+
+async def _denied(caller: Caller, status: int, reason: Reason, detail: str) -> Rejected:
+    await record_unproved(caller.runtime, replace(caller.event(Action.SCIM_AUTH), reason=reason))
+    return Rejected(status, detail, reason=reason)

@@ -1,0 +1,80 @@
+"""How groups are found: which attribute is which column, and which orders SQL knows."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from sso_gate.clock import iso
+from sso_gate.scim import group_rows
+from sso_gate.scim.filter import Compare, Element, Present
+from sso_gate.scim.group_rows import Group, display_key
+from sso_gate.scim.listing import Asked, Page, Source, page
+from sso_gate.scim.narrowing import Narrowed, instant_condition, text_condition
+from sso_gate.scim.rejection import invalid
+from sso_gate.scim.schema import Place
+from sso_gate.storage.tables import scim_group, scim_group_member
+
+_COLUMNS = scim_group.c
+
+
+def search(tx: Connection, organization: str, asked: Asked) -> Page[Group]:
+    """Return the page of groups that was asked for."""
+    mine = _COLUMNS.organization == organization
+    source = Source(
+        query=group_rows.query().where(mine),
+        count=select(func.count()).select_from(scim_group).where(mine),
+        translate=_translate,
+        order=_order,
+        identity=_COLUMNS.id,
+        read=group_rows.group,
+        document=_searched,
+    )
+    return page(tx, source, asked)
+
+
+def _searched(found: Group) -> dict[str, Any]:
+    meta = {"created": iso(found.created), "lastModified": iso(found.changed), "resourceType": "Group"}
+    return {"id": found.id, **found.document(), "meta": meta}
+
+
+def _order(place: Place | None) -> ColumnElement[Any] | None:
+    columns = {"displayName": _COLUMNS.display_key, "id": _COLUMNS.id, "meta.lastModified": _COLUMNS.changed_at}
+    return columns.get(place.name) if place else _COLUMNS.created_at
+
+
+def _translate(term: Compare | Element | Present) -> Narrowed | None:
+    match term:
+        case Compare(place, op, value) if value is not None:
+            return _compare(place, op, value)
+        case Element(place, Compare(inner, "eq", str(value))) if inner.name == "value":
+            return _with_member(value)
+        case Element() | Present(Place(_, attribute)) if isinstance(term, Element) or _is_members(attribute):
+            raise invalid("invalidFilter", "filter: members can be compared by value eq alone")
+        case _:
+            return None
+
+
+def _is_members(attribute: Any) -> bool:
+    return attribute is not None and attribute.name == "members"
+
+
+def _compare(place: Place, op: str, value: Any) -> Narrowed | None:
+    match place.name:
+        case "displayName":
+            return text_condition(_COLUMNS.display_key, op, display_key(value))
+        case "id":
+            return text_condition(_COLUMNS.id, op, value, case_exact=True)
+        case "meta.created":
+            return instant_condition(_COLUMNS.created_at, op, value)
+        case "meta.lastModified":
+            return instant_condition(_COLUMNS.changed_at, op, value)
+    if _is_members(place.attribute):
+        if op != "eq" or place.leaf.name != "value":
+            raise invalid("invalidFilter", "filter: members can be compared by value eq alone")
+        return _with_member(value)
+    return None
+
+
+def _with_member(member_id: str) -> Narrowed:
+    link = scim_group_member.c
+    return Narrowed(_COLUMNS.id.in_(select(link.group).where(link.member == member_id)))

@@ -1,0 +1,40 @@
+"""The refusals that concern seats and owners, in the words that administrators read in Entra's log and Okta's task."""
+
+from dataclasses import replace
+
+from sso_gate.audit.event import Event, SeatCount
+from sso_gate.errors import Reason
+from sso_gate.scim.rejection import Rejected
+from sso_gate.seats.ledger import Pool
+
+SEAT_ERROR_URN = "urn:sso-gate:scim:api:messages:2.0:SeatError"
+_REMEDY = (
+    "Deactivate a user or ask an owner to add seats, then retry this user "
+    "(Entra: Provision on demand; Okta: retry the task)."
+)
+_OTHERWISE = {
+    Reason.CONTRACT_ENDED: "the organization's contract admits nobody new. Ask an owner.",
+    Reason.ORGANIZATION_DISABLED: "access for the organization is turned off. Ask an owner.",
+}
+
+
+def no_seat(reason: Reason, pool: Pool, reference: str) -> Rejected:
+    """Return the 403 of somebody who cannot have a seat now; it names no other person and no price."""
+    if reason is not Reason.SEAT_UNAVAILABLE:
+        detail = f"{reason}: {_OTHERWISE.get(reason, 'not possible now.')} Reference {reference}."
+        return Rejected(403, detail, reason=reason)
+    kept = f" ({pool.reserved} of them kept for people who wait)" if pool.reserved else ""
+    detail = f"{reason}: all {pool.purchased} seats are in use{kept}. {_REMEDY} Reference {reference}."
+    extension = {"code": str(reason), "limit": pool.purchased, "used": pool.used, "reference": reference}
+    return Rejected(403, detail, reason=reason, extension={SEAT_ERROR_URN: extension})
+
+
+def protected(why: str) -> Rejected:
+    """Return the 403 for a change that provisioning never makes."""
+    return Rejected(403, f"protected: {why}", scim_type="mutability", reason=Reason.CONFLICT, check="protected")
+
+
+def denied(event: Event, rejected: Rejected, pool: Pool) -> Event:
+    """Return the event of the request that was not done."""
+    seats = SeatCount(pool.purchased, pool.used)
+    return replace(event, reason=rejected.reason, check=rejected.check, seat=seats)

@@ -1,0 +1,109 @@
+"""Rows of what clients say of members, beside the members' own."""
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, exists, insert, select, update
+
+from sso_gate.clock import from_micros, to_micros
+from sso_gate.identity import normal_email
+from sso_gate.members import store as members
+from sso_gate.members.member import Member
+from sso_gate.scim.definitions import ENTERPRISE_URN
+from sso_gate.scim.person import Person
+from sso_gate.storage.tables import identity, member, scim_group, scim_group_member, scim_user, scim_value
+
+# Attributes that clients look people up by, besides userName, externalId and id.
+LOOKED_UP = ("emails.value", "phoneNumbers.value", "name.familyName", "name.givenName", f"{ENTERPRISE_URN}:employeeNumber")
+_SAID = (scim_user.c.external_id, scim_user.c.wanted, scim_user.c.attributes, scim_user.c.changed_at)
+
+
+def query() -> Select[Any]:
+    """Return the statement that reads people, to be narrowed by the caller."""
+    columns = (*member.c, *_SAID)
+    return select(*columns).select_from(member.outerjoin(scim_user, scim_user.c.member == member.c.id))
+
+
+def person(row: Row[Any]) -> Person:
+    """Return the value that a row of `query` holds."""
+    created = from_micros(row.created_at)
+    return Person(
+        member=members.to_member(row),
+        external_id=row.external_id,
+        wanted=bool(row.wanted),
+        attributes=None if row.attributes is None else json.loads(row.attributes),
+        created=created,
+        changed=created if row.changed_at is None else from_micros(row.changed_at),
+    )
+
+
+def find(tx: Connection, organization: str, member_id: str) -> Person | None:
+    """Return the person with this id, or None when the organization has no such member."""
+    row = tx.execute(query().where(member.c.id == member_id, member.c.organization == organization)).one_or_none()
+    return person(row) if row else None
+
+
+def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: bool, name: str, now: datetime) -> None:
+    """Write what a client says of a member: the document, and what the gate itself keeps of it."""
+    which, organization, user_name = whose.id, whose.organization, document["userName"]
+    said = {key: value for key, value in document.items() if key not in ("userName", "externalId")}
+    values = {
+        "external_id": document.get("externalId"),
+        "wanted": active,
+        "attributes": json.dumps(said, separators=(",", ":")),
+        "changed_at": to_micros(now),
+    }
+    if tx.execute(update(scim_user).where(scim_user.c.member == which).values(values)).rowcount == 0:
+        tx.execute(insert(scim_user).values(member=which, organization=organization, **values))
+    kept = {"email": user_name, "email_key": normal_email(user_name), "name": name}
+    tx.execute(update(member).where(member.c.id == which).values(kept))
+    _save_values(tx, which, organization, document)
+
+
+def _save_values(tx: Connection, which: str, organization: str, document: dict[str, Any]) -> None:
+    tx.execute(delete(scim_value).where(scim_value.c.member == which))
+    rows = [
+        {"member": which, "organization": organization, "path": path, "value": value}
+        for path in LOOKED_UP
+        for value in sorted(_values(document, path))
+    ]
+    if rows:
+        tx.execute(insert(scim_value), rows)
+
+
+def _values(document: dict[str, Any], path: str) -> set[str]:
+    urn, _, rest = path.rpartition(":")
+    head, _, tail = rest.partition(".")
+    found = (document.get(urn, {}) if urn else document).get(head)
+    elements = found if isinstance(found, list) else [found]
+    texts = [element.get(tail) if isinstance(element, dict) else element for element in elements]
+    return {looked_up(text) for text in texts if text}
+
+
+def looked_up(text: str) -> str:
+    """Return the form in which a value is looked up: no letter case, and no longer than its column."""
+    return text.casefold()[:320]
+
+
+def forget(tx: Connection, member_id: str) -> None:
+    """Delete everything that clients said of the member, groups included."""
+    for table in (scim_value, scim_user, scim_group_member):
+        tx.execute(delete(table).where(table.c.member == member_id))
+
+
+def groups_of(tx: Connection, people: Collection[str]) -> dict[str, list[dict[str, str]]]:
+    """Return the groups of each of these members, as `value` and `display`, by name of the group."""
+    link = scim_group_member.c
+    found = select(link.member, scim_group.c.id, scim_group.c.display_name).join(scim_group, scim_group.c.id == link.group)
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in tx.execute(found.where(link.member.in_(list(people))).order_by(scim_group.c.display_key)):
+        groups.setdefault(row.member, []).append({"value": row.id, "display": row.display_name, "type": "direct"})
+    return groups
+
+
+def bound(tx: Connection, people: Collection[str]) -> set[str]:
+    """Return those of these members to whom an identity is bound."""
+    is_bound = exists().where(identity.c.member == member.c.id)
+    return set(tx.execute(select(member.c.id).where(member.c.id.in_(list(people)), is_bound)).scalars())

@@ -1,0 +1,298 @@
+"""People, created, changed and removed by a provisioning client: each request is one transaction under the pool's lock.
+
+The order of refusals is: 404, 412, 400 that need the resource, 409 uniqueness, 403 protection, 403 seat. A refusal undoes the
+whole request and is on the audit record, in the same transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sso_gate.admission.provision import Provision, Provisioner, Seated
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Event, SeatCount
+from sso_gate.errors import Reason
+from sso_gate.identity import email_domain, new_id
+from sso_gate.members import store as members
+from sso_gate.members.member import Member, MemberState
+from sso_gate.members.roles import OWNERS, Role
+from sso_gate.scim import group_rows, preconditions, refusals, user_rows, user_search
+from sso_gate.scim.caller import Caller
+from sso_gate.scim.definitions import SEAT_URN, USERS
+from sso_gate.scim.listing import Asked, list_response
+from sso_gate.scim.patch import Operation, apply_patch
+from sso_gate.scim.person import Person, display_name, shown
+from sso_gate.scim.projection import Projection
+from sso_gate.scim.rejection import Rejected, not_there, not_unique
+from sso_gate.scim.values import read_resource, read_user_name, required
+
+Resource = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Change:
+    """One request: what it is to leave on the audit record, filled as it becomes known."""
+
+    caller: Caller
+    provision: Provision
+    event: Event
+
+    @property
+    def tx(self) -> Connection:
+        return self.provision.tx
+
+    def done(self, action: Action, target: str, changes: dict[str, Any]) -> None:
+        """Write the event of what was done."""
+        pool = self.provision.pool
+        seats = SeatCount(pool.purchased, pool.used)
+        audit.record(self.tx, [replace(self.event, action=action, target=target, changes=changes, seat=seats)])
+
+    def find(self, user_id: str, if_match: str) -> Person:
+        """Return the person, as they are under the lock."""
+        person = user_rows.find(self.tx, self.provision.organization.id, user_id)
+        if person is None:
+            raise not_there(f"User {user_id[:64]}")
+        preconditions.require_match(if_match, person.etag)
+        return person
+
+    def require_free(self, user_name: str, but: str = "") -> None:
+        """Raise the 409 for a userName that another person has, in any letter case."""
+        taken = members.find(self.tx, self.provision.organization.id, user_name)
+        if taken and taken.id != but:
+            raise not_unique(f"userName {user_name} belongs to another user")
+
+    def activate(self, person: Member) -> Seated:
+        """Return `held` or `waiting`, or raise the 403 for the reason why there is no seat."""
+        seated = self.provision.activate(person, event=self.event.id)
+        if isinstance(seated, Reason):
+            raise refusals.no_seat(seated, self.provision.pool, self.event.reference)
+        return seated
+
+
+async def _changing(
+    caller: Caller, action: Action, target: str, work: Callable[[_Change], Person | None]
+) -> tuple[Person | None, list[dict[str, str]]]:
+    """Return the person as `work` left them, and their groups."""
+
+    def run(provision: Provision) -> tuple[Person | None, list[dict[str, str]]] | Rejected:
+        change = _Change(caller, provision, caller.event(action, target=target))
+        try:
+            with provision.tx.begin_nested():
+                person = work(change)
+        except Rejected as rejected:
+            audit.record(provision.tx, [refusals.denied(change.event, rejected, provision.pool)])
+            return rejected
+        return person, _groups(provision.tx, person)
+
+    result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
+    if isinstance(result, Rejected):
+        raise result
+    return result
+
+
+def _groups(tx: Connection, person: Person | None) -> list[dict[str, str]]:
+    return user_rows.groups_of(tx, [person.member.id]).get(person.member.id, []) if person else []
+
+
+async def create(caller: Caller, body: Any, projection: Projection) -> Resource:
+    """Return the new person; `Rejected`: 400, 409 `uniqueness`, 403 `seat_unavailable`."""
+    document = _read(caller, body)
+    person, groups = await _changing(caller, Action.SCIM_USER_CREATE, "", lambda change: _create(change, document))
+    assert person is not None  # noqa: S101 - a creation leaves somebody
+    return shown(person, caller.base, groups, "", projection)
+
+
+def _read(caller: Caller, body: Any) -> Resource:
+    document = read_resource(USERS, body, caller.dialect)
+    missing = required(USERS, document)
+    if missing:
+        raise missing
+    document["userName"] = read_user_name(document["userName"])
+    return document
+
+
+def _create(change: _Change, document: Resource) -> Person:
+    change.require_free(document["userName"])
+    active = document.pop("active", True)
+    member = Member(
+        id=new_id("mem", change.provision.clock),
+        organization=change.provision.organization.id,
+        email=document["userName"],
+        name=display_name(document),
+        listed_role=Role.USER,
+        role=Role.USER,
+        grants=frozenset(),
+        state=MemberState.RELEASED if active else MemberState.BLOCKED,
+        generation=0,
+        locale="",
+    )
+    members.add(change.tx, [member], source="scim", at=change.provision.now)
+    change.event = replace(change.event, target=member.id)
+    seat = change.activate(member) if active else "none"
+    _save(change, member, document, active=active)
+    change.done(Action.SCIM_USER_CREATE, member.id, {"attributes": sorted(document), "active": active, "seat": seat})
+    return _again(change, member.id)
+
+
+def _save(change: _Change, member: Member, document: Resource, *, active: bool) -> None:
+    name = display_name(document) or member.name
+    user_rows.save(change.tx, member, document, active=active, name=name, now=change.provision.now)
+
+
+def _again(change: _Change, member_id: str) -> Person:
+    person = user_rows.find(change.tx, change.provision.organization.id, member_id)
+    assert person is not None  # noqa: S101 - it was just written
+    return person
+
+
+async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection) -> Resource:
+    """Return the person, replaced by what was sent; `active` missing means unchanged, not true."""
+    document = _read(caller, body)
+    return await _replace(caller, user_id, if_match, projection, lambda _: dict(document))
+
+
+async def patch(
+    caller: Caller, user_id: str, operations: list[Operation], if_match: str, projection: Projection
+) -> Resource:
+    """Return the person as the operations leave them."""
+    return await _replace(
+        caller, user_id, if_match, projection, lambda old: apply_patch(USERS, old, operations, caller.dialect)
+    )
+
+
+async def _replace(
+    caller: Caller, user_id: str, if_match: str, projection: Projection, make: Callable[[Resource], Resource]
+) -> Resource:
+    def work(change: _Change) -> Person:
+        return _change_to(change, change.find(user_id, if_match), make)
+
+    person, groups = await _changing(caller, Action.SCIM_USER_UPDATE, user_id[:64], work)
+    assert person is not None  # noqa: S101 - a change leaves somebody
+    return shown(person, caller.base, groups, "", projection)
+
+
+def _change_to(change: _Change, person: Person, make: Callable[[Resource], Resource]) -> Person:
+    """Write what `make` makes of the person; it says `active` only where the client did."""
+    old = {name: value for name, value in person.document().items() if name != "active"}
+    new = make(old)
+    wish = new.pop("active", None)
+    missing = required(USERS, new)
+    if missing:
+        raise missing
+    new["userName"] = read_user_name(new["userName"])
+    _check_name(change, person, new["userName"])
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    active, action = _seat(change, person, wish)
+    if names or action is not Action.SCIM_USER_UPDATE or active is not person.active:
+        _save(change, person.member, new, active=active)
+        change.done(action, person.member.id, {"attributes": names, "active": active})
+    return _again(change, person.member.id)
+
+
+def _check_name(change: _Change, person: Person, user_name: str) -> None:
+    if user_name == person.member.email:
+        return
+    change.require_free(user_name, but=person.member.id)
+    if person.member.role in OWNERS:
+        raise refusals.protected("the address of an owner is changed by an owner, not by provisioning")
+
+
+def _seat(change: _Change, person: Person, wish: bool | None) -> tuple[bool, Action]:
+    """Take or give back what the wish says; return whether the person is active then, and which action that was."""
+    state = person.member.state
+    if wish is True and state is not MemberState.HELD:
+        return _wake(change, person)
+    if wish is False and state is not MemberState.BLOCKED:
+        change.event = replace(change.event, action=Action.SCIM_USER_DEACTIVATE)
+        _require_dispensable(change, person)
+        change.provision.deactivate(person.member, event=change.event.id)
+        _note_sessions_ended(change, person)
+        return False, Action.SCIM_USER_DEACTIVATE
+    return person.active, Action.SCIM_USER_UPDATE
+
+
+def _wake(change: _Change, person: Person) -> tuple[bool, Action]:
+    if not person.active:
+        change.event = replace(change.event, action=Action.SCIM_USER_ACTIVATE)
+        change.activate(person.member)
+        return True, Action.SCIM_USER_ACTIVATE
+    # They wait already, and the client says again that it wants them active.
+    held = change.provision.activate(person.member, event=change.event.id) == "held"
+    return True, Action.SCIM_USER_ACTIVATE if held else Action.SCIM_USER_UPDATE
+
+
+def _require_dispensable(change: _Change, person: Person) -> None:
+    if change.provision.is_last_owner(person.member):
+        raise refusals.protected("an organization keeps its primary owner and its last owner")
+
+
+def _note_sessions_ended(change: _Change, person: Person) -> None:
+    cause = {"cause": change.event.action}
+    audit.record(change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.member.id), changes=cause)])
+
+
+async def delete(caller: Caller, user_id: str, if_match: str) -> None:
+    """Remove the person: seat, sessions, groups; the userName is free again."""
+
+    def work(change: _Change) -> None:
+        person = change.find(user_id, if_match)
+        _require_dispensable(change, person)
+        group_rows.forget_member(change.tx, person.member.id, now=change.provision.now)
+        user_rows.forget(change.tx, person.member.id)
+        change.provision.delete(person.member, event=change.event.id)
+        _note_sessions_ended(change, person)
+        change.done(Action.SCIM_USER_DELETE, person.member.id, {"active": person.active})
+
+    await _changing(caller, Action.SCIM_USER_DELETE, user_id[:64], work)
+
+
+async def get(caller: Caller, user_id: str, projection: Projection) -> tuple[Resource, str]:
+    """Return the person as asked for, and their ETag."""
+
+    def read(tx: Connection) -> tuple[Resource, str] | None:
+        person = user_rows.find(tx, caller.organization.id, user_id)
+        return (_shown(tx, caller, [person], projection)[0], person.etag) if person else None
+
+    found = await caller.runtime.database.read(read)
+    if found is None:
+        raise not_there(f"User {user_id[:64]}")
+    return found
+
+
+async def search(caller: Caller, asked: Asked) -> Resource:
+    """Return the ListResponse."""
+
+    def read(tx: Connection) -> Resource:
+        found = user_search.search(tx, caller.organization.id, asked)
+        return list_response(_shown(tx, caller, found.found, asked.projection), found, asked)
+
+    return await caller.runtime.database.read(read)
+
+
+def _shown(tx: Connection, caller: Caller, people: list[Person], projection: Projection) -> list[Resource]:
+    ids = [person.member.id for person in people]
+    groups = user_rows.groups_of(tx, ids) if ids and projection.wants("groups") else {}
+    bound = user_rows.bound(tx, ids) if projection.asks_for(SEAT_URN, "signIn") else None
+    return [
+        shown(
+            person,
+            caller.base,
+            groups.get(person.member.id, []),
+            "" if bound is None else _sign_in(caller, person, person.member.id in bound),
+            projection,
+        )
+        for person in people
+    ]
+
+
+def _sign_in(caller: Caller, person: Person, is_bound: bool) -> str:
+    """Return how single sign-on will find the person: what is to be known before a login fails."""
+    if person.member.state is MemberState.BLOCKED:
+        return "blocked"
+    if is_bound:
+        return "bound"
+    if email_domain(person.member.email) in caller.organization.domains:
+        return "by_email"
+    return "by_subject_alone" if person.external_id else "blocked"

@@ -1,0 +1,74 @@
+"""One gate for all attacks, and a second one with two server processes for those that need another worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.attacks.scene import Scene
+from tests.integration.gate import RunningGate
+from tests.support.browser_jar import BrowserJar
+from tests.support.oidc_forge import Forge
+from tests.support.valkey import ThrowAwayValkey
+
+
+@pytest.fixture(scope="session")
+def _forge() -> Iterator[Forge]:
+    with Forge() as forge:
+        yield forge
+
+
+@pytest.fixture(scope="session")
+def _scene(_forge: Forge) -> Iterator[Scene]:
+    with closing(RunningGate()) as gate, closing(Scene(gate, _forge)) as scene:
+        yield scene
+
+
+def _well_behaved(scene: Scene) -> Scene:
+    scene.forge.reset()
+    scene.forge.person |= {"email": "eva@acme.example", "name": "Eva"}
+    return scene
+
+
+@pytest.fixture
+def scene(_scene: Scene) -> Scene:
+    """Return the running gate with its organizations; the OpenID provider behaves well until a test bends it."""
+    return _well_behaved(_scene)
+
+
+@pytest.fixture(scope="session")
+def attack_valkey() -> Iterator[ThrowAwayValkey]:
+    server = ThrowAwayValkey()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def _two_workers(_forge: Forge, attack_valkey: ThrowAwayValkey) -> Iterator[Scene]:
+    with (
+        closing(RunningGate(WORKERS="2", REDIS_URL=attack_valkey.url)) as gate,
+        closing(Scene(gate, _forge)) as scene,
+    ):
+        yield scene
+
+
+@pytest.fixture
+def two_workers(_two_workers: Scene) -> Scene:
+    """Return a gate of two server processes with a Valkey that a test may empty."""
+    return _well_behaved(_two_workers)
+
+
+@pytest.fixture
+def jar() -> Iterator[BrowserJar]:
+    """Return the victim's browser."""
+    with BrowserJar() as browser:
+        yield browser
+
+
+@pytest.fixture
+def other_jar() -> Iterator[BrowserJar]:
+    """Return another browser: the attacker's."""
+    with BrowserJar() as browser:
+        yield browser

@@ -1,0 +1,324 @@
+"""Where attacks happen: a running gate, two organizations with forged providers, and what every attack must leave alone.
+
+An attack comes in the best position that its name allows: in the browser with a login under way, with the right
+RelayState and the right request, so that only its own flaw can refuse it. Afterwards that login is finished.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import socket
+import sqlite3
+import threading
+import time
+import zlib
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from lxml import etree
+
+from tests.integration.gate import Organization, RunningGate
+from tests.support.browser_jar import BrowserJar, Page
+from tests.support.keys import KeyPair, make_key_pair
+from tests.support.oidc_forge import Forge
+from tests.support.saml_forge import Message
+from tests.support.servers import LOOPBACK
+
+SESSION = "__Host-sso_gate"
+LOGIN = "__Host-sso_gate_login"
+MAX_CPU_SECONDS = 1.0
+MAX_WALL_SECONDS = 10.0  # other work shares the machine; a gate that opens a pipe or an address waits longer
+MAX_GROWTH_KIB = 32 * 1024
+_ADDRESSES = itertools.count(1)
+_KEYS = ("idp", "second", "stranger")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """Our key as a provider sees it."""
+
+    certificate_pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A login under way: where the browser was sent, and what its answer must repeat."""
+
+    connection: str
+    url: str
+    query: Mapping[str, str]
+    request_id: str = ""
+
+    @property
+    def relay_state(self) -> str:
+        return self.query.get("RelayState", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a refused message must not change, and the audit events, of which it adds one."""
+
+    members: int
+    identities: int
+    seats: int
+    entries: int
+    events: int
+
+
+class Canary:
+    """A listener that nobody may ever reach."""
+
+    def __init__(self) -> None:
+        """Listen on a free loopback port."""
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}/canary"
+        self.hits = 0
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.hits += 1
+            connection.close()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@dataclass
+class World:
+    """One connection with a login under way, in the words of the forging kit: what its messages must say to be good."""
+
+    scene: Scene
+    connection: str
+    request_id: str | None
+    idp: KeyPair
+    issuer: str
+
+    @property
+    def own(self) -> OwnKey:
+        return OwnKey(self.scene.own_certificate)
+
+    @property
+    def acs(self) -> str:
+        return f"{self.scene.gate.origin}/sso/saml/{self.connection}/acs"
+
+    @property
+    def entity_id(self) -> str:
+        return f"{self.scene.gate.origin}/sso/saml/{self.connection}/metadata"
+
+    @property
+    def slo(self) -> str:
+        return f"{self.scene.gate.origin}/sso/saml/{self.connection}/slo"
+
+    def message(self, **changes: Any) -> Message:
+        """Return a response that is right in every respect but the changes."""
+        now = datetime.now(UTC)
+        right = Message(self.idp, self.issuer, self.acs, self.entity_id, in_response_to=self.request_id, now=now)
+        return right.but(**changes)
+
+
+@dataclass
+class Scene:
+    """A running gate, the organization under attack, a rival on the same gate, and everybody's providers."""
+
+    gate: RunningGate
+    forge: Forge
+    keys: dict[str, KeyPair] = field(default_factory=lambda: {name: make_key_pair(name) for name in _KEYS})
+    canary: Canary = field(default_factory=Canary)
+
+    def __post_init__(self) -> None:
+        """Apply both organizations."""
+        self.acme = Organization(seats=20, domains=["acme.example"])
+        self.rival = Organization(seats=5, domains=["rival.example"])
+        for organization in (self.acme, self.rival):
+            organization.domains.append(organization.domain)
+            organization.files |= {f"{name}.pem": pair.certificate for name, pair in self.keys.items()}
+        self.saml = self.add_saml(self.acme, "saml", tables='[connections.roles]\n"gate-owners" = "owner"')
+        self.second = self.add_saml(self.acme, "second", key="second")
+        self.restart = self.add_saml(self.acme, "restart", lines='accept_unsolicited = "restart"')
+        self.accept = self.add_saml(self.acme, "accept", lines='accept_unsolicited = "accept"')
+        self.sealed = self.add_saml(self.acme, "sealed", lines='encrypted_assertions = "require"')
+        self.rivals = self.add_saml(self.rival, "saml")  # the same provider: its messages differ by address alone
+        self.oidc = self.acme.add_oidc(self.forge.issuer, client_id=self.forge.client_id, secret=self.forge.client_secret)
+        self.rivals_oidc = self.rival.add_oidc(
+            self.forge.issuer, client_id=self.forge.client_id, secret=self.forge.client_secret
+        )
+        for organization in (self.acme, self.rival):
+            self.gate.applied(organization)
+        self.database = self.gate.folder / "var"
+        self.own_certificate = self._own_certificate()
+
+    def add_saml(self, organization: Organization, name: str, *, key: str = "idp", lines: str = "", tables: str = ""):
+        connection = f"{organization.slug}-{name}"
+        host = f"https://{key}.acme.example"
+        organization.connections.append(
+            f'\n[[connections]]\nid = "{connection}"\nprotocol = "saml"\nidp_entity_id = "{host}/saml"\n'
+            f'sso_url = "{host}/sso"\nslo_url = "{host}/slo"\ncertificates = ["{key}.pem"]\n{lines}\n{tables}\n'
+        )
+        return connection
+
+    def _own_certificate(self) -> str:
+        xml = self.gate.client.get(f"/sso/saml/{self.saml}/metadata", headers={"Host": self.gate.host}).content
+        body = etree.fromstring(xml).find(".//{*}KeyDescriptor[@use='encryption']//{*}X509Certificate").text
+        return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+    def close(self) -> None:
+        self.canary.close()
+
+    # --- what browsers do ---
+
+    def begin(self, jar: BrowserJar, connection: str = "", **query: str) -> Pending:
+        """Send the browser away to its provider."""
+        connection = connection or self.saml
+        asked = f"?{urlencode(query)}" if query else ""
+        page = jar.get(f"{self.gate.origin}/login/{connection}{asked}", headers=new_address())
+        assert page.status == 302, page.text
+        return pending_of(connection, page.location)
+
+    def world(self, pending: Pending | None = None, connection: str = "") -> World:
+        """Return the words for messages that answer this login, or that nobody asked for."""
+        connection = connection or (pending.connection if pending else self.saml)
+        key = "second" if connection == self.second else "idp"
+        request_id = pending.request_id if pending else None
+        return World(self, connection, request_id, self.keys[key], f"https://{key}.acme.example/saml")
+
+    def post(self, jar: BrowserJar, encoded: str, *, relay_state: str, connection: str = "", **fields: str) -> Page:
+        """Return the gate's answer to a posted SAML response, as it comes from the provider's page."""
+        acs = f"{self.gate.origin}/sso/saml/{connection or self.saml}/acs"
+        form = {"SAMLResponse": encoded, "RelayState": relay_state, **fields}
+        return jar.post(acs, form, initiator="https://idp.acme.example/", headers=new_address())
+
+    def callback(self, jar: BrowserJar, params: list[tuple[str, str]], connection: str = "") -> Page:
+        """Return the gate's answer to a provider's redirect."""
+        address = f"{self.gate.origin}/sso/oidc/{connection or self.oidc}/callback?{urlencode(params)}"
+        return jar.get(address, headers=new_address())
+
+    def finish(self, jar: BrowserJar, pending: Pending, **changes: Any) -> Page:
+        """Finish a login as its person would; it must work."""
+        if pending.request_id:
+            message = self.world(pending).message(**changes)
+            encoded = message.encoded()
+            page = self.post(jar, encoded, relay_state=pending.relay_state, connection=pending.connection)
+        else:
+            page = self.callback(jar, self.forge.log_in(pending.url), pending.connection)
+        assert page.status == 303, page.text
+        assert jar.cookie(SESSION, "gate.localhost"), page.headers
+        return page
+
+    # --- what must not happen ---
+
+    def counts(self) -> Counts:
+        tables = ("member", "identity", "seat_entry", "audit_event")
+        with closing(self._connect()) as connection:
+            rows = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608 - names from above
+            used = connection.execute("SELECT sum(used) FROM seat_pool").fetchone()[0]
+        return Counts(rows["member"], rows["identity"], used, rows["seat_entry"], rows["audit_event"])
+
+    def events(self, **columns: str) -> list[dict[str, Any]]:
+        """Return the rows of the audit log, oldest first."""
+        where = " AND ".join(f"{name} = ?" for name in columns) or "1 = 1"
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            query = f"SELECT * FROM audit_event WHERE {where} ORDER BY id"  # noqa: S608 - column names of this file
+            return [dict(row) for row in connection.execute(query, list(columns.values()))]
+
+    def member(self, email: str) -> dict[str, Any] | None:
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            row = connection.execute("SELECT * FROM member WHERE email_key = ?", [email]).fetchone()
+            return dict(row) if row else None
+
+    def _connect(self) -> sqlite3.Connection:
+        path = next(Path(self.database).glob("*.db"))
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Hold the gate's processor time, memory and outgoing connections to what a refusal may cost."""
+        pid, hits = self.gate.process.pid, self.canary.hits
+        cpu, began = cpu_seconds(pid), time.monotonic()
+        with self.bounded_memory():
+            yield
+        assert cpu_seconds(pid) - cpu < MAX_CPU_SECONDS
+        assert time.monotonic() - began < MAX_WALL_SECONDS
+        assert self.canary.hits == hits, "the gate opened a connection that a message named"
+
+    @contextmanager
+    def bounded_memory(self) -> Iterator[None]:
+        """Hold the gate's memory to what a refusal, or a flood of them, may cost."""
+        pid = self.gate.process.pid
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
+        resident = _status(pid, "VmRSS")
+        yield
+        assert _status(pid, "VmHWM") - resident < MAX_GROWTH_KIB
+
+    def refused(
+        self,
+        send: Callable[[], Page],
+        reason: str,
+        *,
+        connection: str = "",
+        action: str = "auth.login",
+        statuses: range = range(400, 500),
+    ) -> Page:
+        """Return the page of a refusal, after looking at everything that a refusal must be."""
+        before = self.counts()
+        with self.bounded():
+            page = send()
+        after = self.counts()
+        assert page.status in statuses, (page.status, page.text[:2000])
+        assert SESSION not in [line.partition("=")[0] for line in page.headers.get_list("set-cookie")]
+        assert after == Counts(before.members, before.identities, before.seats, before.entries, before.events + 1)
+        event = self.events()[-1]
+        assert (event["outcome"], event["reason"]) == ("denied", reason), event["body"]
+        assert (event["action"], event["connection"]) == (action, connection or self.saml)
+        assert event["reference"] in page.text or action == "auth.logout"
+        return page
+
+
+def new_address() -> dict[str, str]:
+    """Return headers of the trusted proxy that name a client of its own: equal refusals of one client are counted."""
+    number = next(_ADDRESSES)
+    return {"X-Forwarded-For": f"10.{number // 65536 % 256}.{number // 256 % 256}.{number % 256}"}
+
+
+def pending_of(connection: str, url: str) -> Pending:
+    """Return the login that an address of a provider belongs to."""
+    fields = dict(parse_qsl(urlsplit(url).query))
+    return Pending(connection, url, fields, _request_id(fields))
+
+
+def _request_id(fields: Mapping[str, str]) -> str:
+    if "SAMLRequest" not in fields:
+        return ""
+    return str(etree.fromstring(zlib.decompress(b64decode(fields["SAMLRequest"]), -15)).get("ID"))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / 100
+
+
+def _status(pid: int, name: str) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"{name}:\s+(\d+) kB", text)
+    assert found, name
+    return int(found[1])
+
+
+def unique(name: str) -> str:
+    """Return an address in the organization's domain that nobody had before."""
+    return f"{name}-{secrets.token_hex(4)}@acme.example"

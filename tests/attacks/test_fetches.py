@@ -1,0 +1,111 @@
+"""Where the gate can be made to go: metadata, discovery and keys at addresses that somebody else chose."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from sso_gate.errors import Reason, Refused
+from sso_gate.protocols.fetch import Expected, Fetcher
+from tests.attacks.scene import new_address
+from tests.integration.gate import Organization
+from tests.support.oidc_forge import DISCOVERY, Forge
+
+PLACES = [
+    "http://169.254.169.254",
+    "https://169.254.169.254",
+    "http://10.0.0.1",
+    "https://192.168.0.1:8443",
+    "http://[::ffff:169.254.169.254]",
+    "http://[fd00:ec2::254]",
+    "https://0.0.0.0",
+    "https://[::]",
+    "file:///etc",
+    "gopher://127.0.0.1",
+    "http://user:word@127.0.0.1",
+]
+
+
+@pytest.fixture(scope="module")
+def placed(_scene):
+    """Return connections whose issuer is one of the places."""
+    organization = Organization()
+    for number, place in enumerate(PLACES):
+        organization.connections.append(
+            f'\n[[connections]]\nid = "{organization.slug}-{number}"\nprotocol = "oidc"\nissuer = "{place}"\n'
+            'client_id = "gate"\nclient_secret = "secret"\n'
+        )
+    _scene.gate.applied(organization)
+    return {place: f"{organization.slug}-{number}" for number, place in enumerate(PLACES)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_ssrf_by_discovery(scene, placed, jar, place):
+    address = f"{scene.gate.origin}/login/{placed[place]}"
+    scene.refused(lambda: jar.get(address, headers=new_address()), "discovery_refused", connection=placed[place])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_ssrf_by_metadata(scene, place):
+    organization = Organization()
+    organization.connections.append(
+        f'\n[[connections]]\nid = "{organization.slug}-x"\nprotocol = "saml"\nmetadata_url = "{place}/metadata"\n'
+    )
+    ran = scene.gate.apply(organization)
+    assert ran.code != 0
+    assert "discovery_refused" in ran.err
+    assert not scene.member(organization.owner), "nothing of the file was applied"
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        {"issuer": "https://evil.example"},
+        {"token_endpoint": "http://169.254.169.254/token"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+    ],
+    ids=lambda bend: next(iter(bend)),
+)
+def test_discovery_document_of_somebody_else(scene, jar, bend):
+    with Forge() as forge:
+        forge.bend(DISCOVERY, bend)
+        organization = Organization()
+        connection = organization.add_oidc(forge.issuer, client_id="gate", secret=forge.client_secret)
+        scene.gate.applied(organization)
+        page = jar.get(f"{scene.gate.origin}/login/{connection}", headers=new_address())
+        if page.status == 302:  # an address that is only used later is checked when it is used
+            page = scene.callback(jar, forge.log_in(page.location), connection)
+    assert page.status == 400
+    assert scene.events()[-1]["reason"] in {"discovery_refused", "token_refused"}
+
+
+async def test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to(scene):
+    """A name that is allowed when it is checked, and another address when it is asked again."""
+    answers, asked = iter(["127.0.0.1", "127.0.0.2"]), []
+
+    def resolve(host, _port):
+        asked.append(host)
+        return [next(answers)]
+
+    fetcher = Fetcher((ip_network("127.0.0.1/32"),), resolve=resolve)
+    port, hits = scene.canary.url.split(":")[2].partition("/")[0], scene.canary.hits
+    expected = Expected(Reason.DISCOVERY_REFUSED)
+    with pytest.raises(Refused) as first:  # the canary hangs up: reached, at the checked address, by one question
+        await fetcher.get(f"http://rebinding.example:{port}/", expected=expected)
+    assert (first.value.reason, len(asked)) == (Reason.PROVIDER_UNREACHABLE, 1)
+    assert scene.canary.hits == hits + 1
+    with pytest.raises(Refused) as second:  # the name has another address now: checked again at each connect
+        await fetcher.get(f"http://rebinding.example:{port}/", expected=expected)
+    assert (second.value.reason, len(asked)) == (Reason.DISCOVERY_REFUSED, 2)
+    assert scene.canary.hits == hits + 1
+    await fetcher.aclose()
+
+
+async def test_dns_rebinding_one_bad_address_among_good_ones_refuses_all():
+    fetcher = Fetcher(resolve=lambda _host, _port: ["93.184.216.34", "127.0.0.1"])
+    with pytest.raises(Refused) as refused:
+        await fetcher.get("https://rebinding.example/", expected=Expected(Reason.DISCOVERY_REFUSED))
+    assert refused.value.reason is Reason.DISCOVERY_REFUSED
+    await fetcher.aclose()

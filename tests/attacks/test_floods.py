@@ -1,0 +1,143 @@
+"""Much of something: garbage, seats, codes, requests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from tests.attacks.scene import SESSION, new_address
+from tests.integration.gate import Organization, RunningGate
+from tests.support.browser_jar import BrowserJar
+
+
+def test_garbage_flood_is_counted_and_not_stored_row_by_row(scene):
+    """At most twenty rows a minute for equal refusals; the rest is counted, under a reference that is told."""
+    address = new_address()
+    before = scene.counts()
+    began = time.monotonic()
+
+    def post(_):
+        return httpx2.post(
+            f"{scene.gate.address}/sso/saml/{scene.saml}/acs",
+            data={"SAMLResponse": secrets.token_urlsafe(2000), "RelayState": "x"},
+            headers={"Host": scene.gate.host, **address},
+            timeout=30,
+        )
+
+    with scene.bounded_memory(), ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(post, range(120)))
+    minutes = 1 + int((time.monotonic() - began) // 60) + 1  # a minute may end in between
+    assert {answer.status_code for answer in answers} == {400}
+    after = scene.counts()
+    assert 20 <= after.events - before.events <= 20 * minutes
+    assert (after.members, after.seats) == (before.members, before.seats)
+    references = [answer.text.partition("<code>")[2][:8] for answer in answers]
+    assert all(references)
+    assert len(set(references)) < 70, "the counted ones share a reference"
+
+
+@pytest.mark.soak
+def test_a_counted_flood_is_put_on_record_as_one_event_with_its_count(scene):
+    """Nothing is dropped: rows and counts together are what came."""
+    address = new_address()
+    for _ in range(25):
+        scene.gate.client.post(
+            f"/sso/saml/{scene.second}/acs",
+            data={"SAMLResponse": "garbage"},
+            headers={"Host": scene.gate.host, **address},
+        )
+    deadline = time.monotonic() + 95  # the minute has to be over, and the worker looks every 15 s
+    while time.monotonic() < deadline:
+        rows = scene.events(connection=scene.second, reason="message_malformed", address=address["X-Forwarded-For"])
+        counts = [json.loads(row["body"])["repeat"]["count"] for row in rows]
+        if sum(counts) >= 25:
+            break
+        time.sleep(0.5)
+    assert sum(counts) == 25
+    assert len(counts) <= 22
+
+
+def test_seat_flood_one_address_under_many_names_takes_one_seat(scene):
+    """A person who can choose their own NameID takes one seat, whatever they call themselves."""
+    before = scene.counts()
+    outcomes = []
+    for number in range(12):
+        with BrowserJar() as browser:
+            pending = scene.begin(browser)
+            message = scene.world(pending).message(
+                name_id=f"many-{number}", attributes={"mail": ["many@acme.example"]}
+            )
+            page = scene.post(browser, message.encoded(), relay_state=pending.relay_state)
+            outcomes.append(page.status)
+    assert outcomes == [303, *[403] * 11]
+    after = scene.counts()
+    assert (after.members, after.seats) == (before.members + 1, before.seats + 1)
+    assert scene.events()[-1]["reason"] == "subject_conflict"
+
+
+def test_seat_flood_strangers_beyond_the_limit_take_none(scene):
+    """Sixteen people at the same moment for three free seats: three sessions, and never a seat too many."""
+    organization = Organization(seats=4)
+    organization.files["idp.pem"] = scene.keys["idp"].certificate
+    connection = scene.add_saml(organization, "saml")
+    scene.gate.applied(organization)
+
+    def come(number):
+        with BrowserJar() as browser:
+            pending = scene.begin(browser, connection)
+            email = organization.email(f"guest-{number}")
+            message = scene.world(pending).message(name_id=email, attributes={"mail": [email]})
+            page = scene.post(browser, message.encoded(), relay_state=pending.relay_state, connection=connection)
+            return bool(browser.cookie(SESSION, "gate.localhost")), "/denied/" in page.location
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(come, range(16)))
+    assert sorted(outcomes) == [*[(False, True)] * 13, *[(True, False)] * 3]
+
+
+def test_break_glass_guessing(scene, jar):
+    """Ten tries in ten minutes, one answer for every wrong word, everything counted on record."""
+    address = new_address()
+    answers = []
+    for email in ("owner", "nobody") * 6:
+        form = {"email": f"{email}@{scene.acme.domain}", "code": "7K3M9-Q2W8R-AAAAA-BBBBB"}
+        page = jar.post(f"{scene.gate.origin}/login/break-glass", form, headers=address)
+        answers.append((page.status, page.text.replace(form["email"], "EMAIL")))
+        assert not jar.cookie(SESSION, "gate.localhost")
+    assert [status for status, _ in answers] == [422] * 10 + [429] * 2
+    assert len({text for status, text in answers if status == 422}) == 1
+    events = scene.events(action="breakglass.use", address=address["X-Forwarded-For"])
+    assert [event["reason"] for event in events] == ["token_invalid"] * 10 + ["rate_limited"] * 2
+
+
+def test_login_rate_beyond_it_every_message_is_429(scene):
+    """A gate with the real limit: what comes too often is not even read, and the client is told when to come back."""
+    gate = RunningGate(LOGIN_RATE="5/1m")
+    try:
+        organization = Organization()
+        organization.files["idp.pem"] = scene.keys["idp"].certificate
+        connection = scene.add_saml(organization, "saml")
+        gate.applied(organization)
+        sent = [
+            gate.client.post(
+                f"/sso/saml/{connection}/acs", data={"SAMLResponse": "x"}, headers={"Host": gate.host, **headers}
+            )
+            for headers in [new_address()] * 8
+        ]
+        assert [answer.status_code for answer in sent] == [400] * 5 + [429] * 3
+        assert sent[-1].headers["retry-after"] == "60"
+        begun = gate.client.get(f"/login/{connection}", headers={"Host": gate.host, **new_address()})
+        assert begun.status_code == 302, "another client is not held up"
+        network = [f"2001:db8:1:2::{number:x}" for number in range(1, 8)]
+        codes = [
+            gate.client.get(f"/login/{connection}", headers={"Host": gate.host, "X-Forwarded-For": one}).status_code
+            for one in network
+        ]
+        assert codes == [302] * 5 + [429] * 2, "a network of one customer is one client"
+    finally:
+        gate.close()

@@ -1,0 +1,130 @@
+import asyncio
+import email
+from collections.abc import Iterator
+from datetime import timedelta
+from email.message import Message
+from email.policy import default
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from sso_gate.admission.settle import Denied
+from sso_gate.billing import purchase
+from sso_gate.notify.owners import left_when_nearly_full, tell_owners
+from sso_gate.worker import keep_promises
+from tests.support.gates import OPERATOR, Gate, MovingClock, make_organization, open_gate, person
+from tests.support.servers import LOOPBACK, free_port
+from tests.support.valkey import ThrowAwayValkey
+
+
+class Postbox:
+    """What a real SMTP server has received; `refuses` makes it say no for now."""
+
+    def __init__(self) -> None:
+        self.letters: list[Message] = []
+        self.refuses = False
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
+        if self.refuses:
+            return "451 try again later"
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.letters.append(email.message_from_bytes(content, policy=default))
+        return "250 taken"
+
+
+@pytest.fixture
+def postbox() -> Iterator[tuple[Postbox, str]]:
+    box = Postbox()
+    controller = Controller(box, hostname=LOOPBACK, port=free_port())
+    controller.start()
+    yield box, f"smtp://{LOOPBACK}:{controller.port}"
+    controller.stop()
+
+
+async def everything_said(gate: Gate) -> None:
+    await tell_owners(gate.runtime)
+    while await keep_promises(gate.runtime):
+        pass
+
+
+async def full_house(gate: Gate) -> tuple[object, Denied]:
+    organization = await make_organization(gate.runtime, seats=1)
+    refused = await gate.login(person(organization, "ana"))
+    assert isinstance(refused, Denied)
+    return organization, refused
+
+
+@pytest.fixture
+def mailing(gate_database: str, valkey: ThrowAwayValkey, postbox: tuple[Postbox, str], moving_clock: MovingClock):
+    settings = {"smtp_url": postbox[1], "mail_from": "gate@acme.example", "public_url": "https://gate.acme.example"}
+    return lambda: open_gate(gate_database, valkey.socket_url, clock=moving_clock, **settings)
+
+
+async def test_owners_are_told_once_that_people_wait_with_a_link_that_is_filled_in(mailing, postbox):
+    async with mailing() as gate:
+        await full_house(gate)
+        await everything_said(gate)
+        await everything_said(gate)
+    waiting = [one for one in postbox[0].letters if "can't log in" in one["subject"]]
+    assert len(waiting) == 1
+    assert waiting[0]["to"].startswith("owner@")
+    assert "https://gate.acme.example/settings/billing/seats/edit?add=1" in waiting[0].get_content()
+
+
+async def test_more_people_within_the_hour_are_told_together(mailing, postbox, moving_clock):
+    async with mailing() as gate:
+        organization, _ = await full_house(gate)
+        await everything_said(gate)
+        for name in ("bea", "caio"):
+            await gate.login(person(organization, name))
+            await everything_said(gate)
+        assert len([one for one in postbox[0].letters if "can't log in" in one["subject"]]) == 1
+        moving_clock.move(timedelta(minutes=61))
+        await everything_said(gate)
+    subjects = [one["subject"] for one in postbox[0].letters if "can't log in" in one["subject"]]
+    assert len(subjects) == 2
+    assert subjects[1].startswith("3 people")
+
+
+async def test_a_waiting_person_hears_of_the_seat_that_is_kept_for_them(mailing, postbox):
+    async with mailing() as gate:
+        organization, _ = await full_house(gate)
+        quote = await purchase.review(gate.runtime, organization=organization, add=1)
+        await purchase.order(
+            gate.runtime, organization=organization, by=OPERATOR, quote_id=quote.id, idempotency_key="one"
+        )
+        await everything_said(gate)
+    ready = [one for one in postbox[0].letters if one["to"].startswith("ana@")]
+    assert [one["subject"] for one in ready] == [f"Your seat in {organization.name} is ready"]
+    assert f"https://gate.acme.example/login?org={organization.slug}" in ready[0].get_content()
+    assert any("INV-" in one.get_content() for one in postbox[0].letters if one["to"].startswith("owner@"))
+
+
+async def test_a_letter_that_was_not_taken_is_sent_again_later_and_once(mailing, postbox, moving_clock):
+    async with mailing() as gate:
+        postbox[0].refuses = True
+        await full_house(gate)
+        await everything_said(gate)
+        assert postbox[0].letters == []
+        postbox[0].refuses = False
+        moving_clock.move(timedelta(minutes=10))
+        await everything_said(gate)
+        moving_clock.move(timedelta(minutes=10))
+        await everything_said(gate)
+    subjects = [one["subject"] for one in postbox[0].letters]
+    assert len(subjects) == len(set(subjects))
+    assert subjects
+
+
+async def test_without_a_mail_server_nothing_is_promised(inside):
+    await full_house(inside)
+    await asyncio.wait_for(everything_said(inside), 10)
+
+
+@pytest.mark.parametrize(
+    ("purchased", "left"), [(1, 1), (15, 1), (16, 2), (25, 2), (26, 2), (99, 9), (100, 8), (999, 79), (1000, 50)]
+)
+def test_nearly_full_depends_on_the_size(purchased, left):
+    assert left_when_nearly_full(purchased) == left
