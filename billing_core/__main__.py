@@ -1,7 +1,7 @@
 """`python -m billing_core explain INVOICE --database URL` and `reconcile --database URL`.
 
-Data on stdout, words and the progress bar on stderr. Exit codes: 0 the books agree or the document was found, 1 a
-disagreement, 2 usage, 3 not found.
+Data on stdout, words on stderr, and on a terminal a progress bar there. Exit codes: 0 the books agree or the document
+was found, 1 a disagreement, 2 usage, 3 not found.
 """
 
 import argparse
@@ -9,15 +9,19 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import URL, Connection, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing_core.archive import every_invoice, invoices_numbered
+from billing_core.archive import document_count, every_invoice, invoices_numbered
 from billing_core.explanation import explain
 from billing_core.reconciliation import reconcile
+
+STEP = 100
+"""Documents between two movements of the bar."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,10 +58,14 @@ def _url(text: str) -> URL:
 
 def _explain(tx: Connection, chosen: argparse.Namespace) -> int:
     found = invoices_numbered(tx, chosen.invoice) if chosen.invoice else every_invoice(tx)
+    total = None if chosen.invoice else document_count(tx)
     told = 0
-    for invoice in found:
-        sys.stdout.write(explain(invoice) + "\n")
-        told += 1
+    with _bar(beside=sys.stdout) as bar:
+        task = bar.add_task("documents", total=total)
+        for told, invoice in enumerate(found, 1):
+            sys.stdout.write(explain(invoice) + "\n")
+            if told % STEP == 0 or told == total:
+                bar.update(task, completed=told)
     if not told:
         sys.stderr.write(f"{chosen.invoice or 'no document'}: not found\n")
     return 0 if told else 3
@@ -74,9 +82,15 @@ def _reconcile(tx: Connection, chosen: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def _bar() -> Progress:
+def _bar(beside: TextIO | None = None) -> Progress:
+    """A bar on a terminal, nothing in a pipe, and nothing `beside` output that runs over the same screen.
+
+    It leaves stdout and stderr alone: what they carry is data, and goes where the caller sent it.
+    """
+    shown = sys.stderr.isatty() and not (beside is not None and beside.isatty())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not shown, redirect_stdout=False, redirect_stderr=False)
 
 
 _COMMANDS = {"explain": _explain, "reconcile": _reconcile}

@@ -119,6 +119,11 @@ def invoices_numbered(tx: Connection, number: str) -> list[Invoice]:
     return _loaded(tx, tx.execute(select(*_COLUMNS).where(tables.invoices.c.number == number)).all())
 
 
+def document_count(tx: Connection) -> int:
+    """The number of documents of every customer."""
+    return tx.execute(select(func.count()).select_from(tables.invoices)).scalar_one()
+
+
 def every_invoice(tx: Connection) -> Iterator[Invoice]:
     """Every document of every customer, oldest first, as issued: what was paid or credited since is left out."""
     query = select(tables.invoices.c.document).order_by(tables.invoices.c.id).execution_options(yield_per=1000)

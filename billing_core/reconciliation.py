@@ -9,9 +9,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, CursorResult, Row, Select, func, select
 
 from billing_core import tables
+from billing_core.archive import document_count
 from billing_core.identifiers import digest
 from billing_core.invoices import CREDIT_NOTE, INVOICE, Invoice
 from billing_core.journal import CASH, RECEIVABLE, document_amounts
@@ -24,6 +25,10 @@ Progress = Callable[[int, int], None]
 """Called with the documents read so far and their number."""
 Document = Mapping[str, Any]
 """A stored document as plain values: for the proof no other value is made of it, which would cost the most."""
+LineRow = tuple[Any, ...]
+"""Seats, months, net and first day of a line."""
+Among = tuple[str, str]
+"""The ids of the first and the last document of a batch."""
 BATCH = 1000
 
 
@@ -54,6 +59,11 @@ def reconcile(tx: Connection, progress: Progress | None = None) -> list[Finding]
     ]
 
 
+def _rows(tx: Connection, query: Select[*tuple[Any, ...]]) -> CursorResult[*tuple[Any, ...]]:
+    """The rows, fetched many at a time: one by one is slower, and all at once is more than memory may hold."""
+    return tx.execute(query.execution_options(yield_per=BATCH))
+
+
 def _quietly(_done: int, _total: int) -> None:
     """Tells nobody."""
 
@@ -62,15 +72,14 @@ def _seats(tx: Connection) -> Iterator[Finding]:
     """The allocation is the sum of its entries, and each entry says the running sum."""
     contract, entry = tables.contracts.c, tables.seat_entries.c
     running: dict[str, int] = defaultdict(int)
-    for row in tx.execute(select(tables.seat_entries).order_by(entry.contract_id, entry.position)):
-        running[row.contract_id] += row.delta
-        if running[row.contract_id] != row.seats_after:
-            yield Finding(
-                "SEATS", row.contract_id, f"entry {row.position}: {running[row.contract_id]}, not {row.seats_after}"
-            )
-    for row in tx.execute(select(contract.id, contract.customer, contract.seats)):
-        if running[row.id] != row.seats:
-            yield Finding("SEATS", row.customer, f"entries sum to {running[row.id]}, the contract says {row.seats}")
+    entries = select(entry.contract_id, entry.position, entry.delta, entry.seats_after)
+    for contract_id, position, delta, after in _rows(tx, entries.order_by(entry.contract_id, entry.position)):
+        running[contract_id] += delta
+        if running[contract_id] != after:
+            yield Finding("SEATS", contract_id, f"entry {position}: {running[contract_id]}, not {after}")
+    for contract_id, customer, seats in _rows(tx, select(contract.id, contract.customer, contract.seats)):
+        if running[contract_id] != seats:
+            yield Finding("SEATS", customer, f"entries sum to {running[contract_id]}, the contract says {seats}")
 
 
 def _terms(tx: Connection) -> Iterator[Finding]:
@@ -82,9 +91,8 @@ def _terms(tx: Connection) -> Iterator[Finding]:
     )
     bounds = (func.min(term.term_index), func.max(term.term_index), func.count(term.term_index))
     keys = (contract.customer, contract.term_index, entry.term_index)
-    for customer, current, opening, first, last, count in tx.execute(
-        select(*keys, *bounds).select_from(joined).group_by(*keys)
-    ):
+    query = select(*keys, *bounds).select_from(joined).group_by(*keys)
+    for customer, current, opening, first, last, count in _rows(tx, query):
         if (first, last, count) != (opening, current, current - (opening or 0) + 1):
             yield Finding("TERM", customer, f"in term {current}; terms {first} to {last} in {count} rows")
 
@@ -98,32 +106,32 @@ def _entries(tx: Connection) -> Iterator[Finding]:
     )
     query = select(invoice.number, invoice.origin, seats.c.seats, entry.kind, entry.delta, entry.seats_after)
     query = query.select_from(joined).where(invoice.origin.in_(("opening", "order", "renewal")))
-    for number, origin, invoiced, kind, delta, after in tx.execute(query):
+    for number, origin, invoiced, kind, delta, after in _rows(tx, query):
         counted = after if kind == "renewal" else delta
         if (kind, counted) != (origin, invoiced):
             yield Finding("ENTRY", number, f"{origin} of {invoiced} seats has the entry {kind} of {counted}")
     uninvoiced = select(tables.contracts.c.customer, entry.position).select_from(
         tables.seat_entries.join(tables.contracts)
     )
-    for customer, position in tx.execute(uninvoiced.where(entry.invoice_id.is_(None), entry.kind != "opening")):
+    for customer, position in _rows(tx, uninvoiced.where(entry.invoice_id.is_(None), entry.kind != "opening")):
         yield Finding("ENTRY", customer, f"entry {position} has no invoice")
 
 
 def _documents(tx: Connection, progress: Progress) -> Iterator[Finding]:
     """Every document is as issued, its rows say what it says, its figures follow from it, and it is booked."""
-    total = tx.execute(select(func.count()).select_from(tables.invoices)).scalar_one()
-    posted, lines = _posted(tx), _line_rows(tx)
-    revenue = _revenue(tx)
-    query = select(tables.invoices).order_by(tables.invoices.c.id).execution_options(yield_per=BATCH)
-    for done, row in enumerate(tx.execute(query), 1):
-        yield from _document(row, lines.pop(row.id, []), posted.get(row.id, {}), revenue.get(row.id, {}))
-        if done % BATCH == 0 or done == total:
-            progress(done, total)
+    total, done = document_count(tx), 0
+    for rows in _rows(tx, select(tables.invoices).order_by(tables.invoices.c.id)).partitions():
+        among = (rows[0].id, rows[-1].id)
+        lines, posted, revenue = _line_rows(tx, among), _posted(tx, among), _revenue(tx, among)
+        for row in rows:
+            yield from _document(row, lines.get(row.id, []), posted.get(row.id, {}), revenue.get(row.id, {}))
+        done += len(rows)
+        progress(done, total)
 
 
 def _document(
     row: Row[*tuple[Any, ...]],
-    lines: list[Row[*tuple[Any, ...]]],
+    lines: list[LineRow],
     posted: Mapping[str, int],
     revenue: Mapping[str, int],
 ) -> Iterator[Finding]:
@@ -153,9 +161,9 @@ def _columns(row: Row[*tuple[Any, ...]], document: Document, tax: int) -> Iterat
         yield Finding("DOCUMENT", row.number, f"is number {row.sequence} of {row.year}")
 
 
-def _lines(row: Row[*tuple[Any, ...]], document: Document, kept: list[Row[*tuple[Any, ...]]]) -> Iterator[Finding]:
+def _lines(row: Row[*tuple[Any, ...]], document: Document, kept: list[LineRow]) -> Iterator[Finding]:
     said = [(line["seats"], line["months"], line["net"], line["period_start"]) for line in document["lines"]]
-    if said != [(line.seats, line.months, line.net, line.starts_on) for line in kept]:
+    if said != kept:
         yield Finding("LINE", row.number, "the rows of its lines do not say what the document says")
     for line in document["lines"]:
         product = _product(line["seats"], line["unit_price"], line["months"], line["price_per"], line["currency"])
@@ -196,38 +204,41 @@ def _earned(invoice_id: str, invoice: Invoice, revenue: Mapping[str, int]) -> It
         yield Finding("POSTINGS", invoice.number, "recognised revenue is not the schedule's")
 
 
-def _posted(tx: Connection) -> dict[str, dict[str, int]]:
+def _posted(tx: Connection, among: Among) -> dict[str, dict[str, int]]:
     """The amounts booked at issue, by document and account."""
     journal, posting = tables.journal.c, tables.postings.c
     query = select(journal.invoice_id, posting.account, posting.amount).select_from(
         tables.journal.join(tables.postings)
     )
+    query = query.where(journal.invoice_id.between(*among), journal.kind.in_((INVOICE, CREDIT_NOTE)))
     sums: dict[str, dict[str, int]] = defaultdict(dict)
-    for invoice_id, account, amount in tx.execute(query.where(journal.kind.in_((INVOICE, CREDIT_NOTE)))):
+    for invoice_id, account, amount in _rows(tx, query):
         sums[invoice_id][account] = sums[invoice_id].get(account, 0) + amount
     return sums
 
 
-def _revenue(tx: Connection) -> dict[str, dict[str, int]]:
+def _revenue(tx: Connection, among: Among) -> dict[str, dict[str, int]]:
     """What each revenue entry took out of deferred revenue, by document and key; a zero part has no posting."""
     journal, posting = tables.journal.c, tables.postings.c
     deferred = (posting.journal_id == journal.id) & (posting.account == "deferred_revenue")
     query = select(journal.invoice_id, journal.key, posting.amount).select_from(
         tables.journal.outerjoin(tables.postings, deferred)
     )
+    query = query.where(journal.invoice_id.between(*among), journal.kind == "revenue")
     parts: dict[str, dict[str, int]] = defaultdict(dict)
-    for invoice_id, key, amount in tx.execute(query.where(journal.kind == "revenue")):
+    for invoice_id, key, amount in _rows(tx, query):
         parts[invoice_id][key] = amount or 0
     return parts
 
 
-def _line_rows(tx: Connection) -> dict[str, list[Row[*tuple[Any, ...]]]]:
+def _line_rows(tx: Connection, among: Among) -> dict[str, list[LineRow]]:
     line = tables.lines.c
     query = select(line.invoice_id, line.seats, line.months, line.net, line.starts_on)
-    rows: dict[str, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
-    for row in tx.execute(query.order_by(line.invoice_id, line.line)):
-        rows[row.invoice_id].append(row)
-    return rows
+    query = query.where(line.invoice_id.between(*among)).order_by(line.invoice_id, line.line)
+    kept: dict[str, list[LineRow]] = defaultdict(list)
+    for invoice_id, *said in _rows(tx, query):
+        kept[invoice_id].append(tuple(said))
+    return kept
 
 
 def _credits(tx: Connection) -> Iterator[Finding]:
@@ -240,7 +251,7 @@ def _credits(tx: Connection) -> Iterator[Finding]:
         .where(note.c.kind == CREDIT_NOTE)
         .group_by(invoice.c.id, invoice.c.number, invoice.c.net, invoice.c.tax)
     )
-    for number, whole, whole_tax, credited, credited_tax in tx.execute(query):
+    for number, whole, whole_tax, credited, credited_tax in _rows(tx, query):
         uneven = credited == whole and credited_tax != whole_tax
         if credited > whole or credited_tax > whole_tax or uneven:
             yield Finding("CREDIT", number, f"credited {credited} and tax {credited_tax} of {whole} and {whole_tax}")
@@ -250,7 +261,7 @@ def _unbalanced(tx: Connection) -> Iterator[Finding]:
     posting = tables.postings.c
     query = select(posting.journal_id, posting.currency, func.sum(posting.amount))
     query = query.group_by(posting.journal_id, posting.currency).having(func.sum(posting.amount) != 0)
-    for journal_id, currency, amount in tx.execute(query):
+    for journal_id, currency, amount in _rows(tx, query):
         yield Finding("UNBALANCED", journal_id, f"sums to {amount} {currency}")
 
 
@@ -258,8 +269,8 @@ def _payments(tx: Connection) -> Iterator[Finding]:
     """Every payment is booked as cash against receivable, and nothing else is booked as a payment."""
     journal, posting = tables.journal.c, tables.postings.c
     query = select(journal.key, posting.account, posting.amount).select_from(tables.journal.join(tables.postings))
-    booked = {(key, account): amount for key, account, amount in tx.execute(query.where(journal.kind == "payment"))}
-    for row in tx.execute(select(tables.payments.c.id, tables.payments.c.amount)):
+    booked = {(key, account): amount for key, account, amount in _rows(tx, query.where(journal.kind == "payment"))}
+    for row in _rows(tx, select(tables.payments.c.id, tables.payments.c.amount)):
         key = f"payment {row.id}"
         found = (booked.pop((key, CASH), 0), booked.pop((key, RECEIVABLE), 0))
         if found != (row.amount, -row.amount):
@@ -274,13 +285,13 @@ def _orders(tx: Connection) -> Iterator[Finding]:
     joined = tables.orders.join(tables.quotes, order.quote_id == quote.id)
     joined = joined.join(tables.invoices, order.invoice_id == invoice.id)
     query = select(order.id, order.seats_before, order.seats_after, quote.document, invoice.net).select_from(joined)
-    for order_id, before, after, document, net in tx.execute(query):
+    for order_id, before, after, document, net in _rows(tx, query):
         quoted = json.loads(document)
         if quoted["add"] != after - before or sum(line["net"] for line in quoted["lines"]) != net:
             yield Finding("ORDER", order_id, "did not invoice what its quote said")
     without = tables.invoices.outerjoin(tables.orders, order.invoice_id == invoice.id)
     lonely = select(invoice.number).select_from(without).where(invoice.origin == "order", order.id.is_(None))
-    for number in tx.execute(lonely).scalars():
+    for number in _rows(tx, lonely).scalars():
         yield Finding("ORDER", number, "invoices an order that does not exist")
 
 
@@ -289,14 +300,13 @@ def _series(tx: Connection) -> Iterator[Finding]:
     invoice = tables.invoices.c
     ordered = select(invoice.seller, invoice.kind, invoice.year, invoice.sequence, invoice.number, invoice.issued_on)
     last: dict[tuple[str, str], tuple[int, int, str]] = {}
-    for seller, kind, year, sequence, number, issued_on in tx.execute(
-        ordered.order_by(invoice.seller, invoice.kind, invoice.year, invoice.sequence)
-    ):
+    ordered = ordered.order_by(invoice.seller, invoice.kind, invoice.year, invoice.sequence)
+    for seller, kind, year, sequence, number, issued_on in _rows(tx, ordered):
         before = last.get((seller, kind), (year, 0, ""))
         expected = before[1] + 1 if before[0] == year else 1
         if sequence != expected or issued_on < before[2] or not issued_on.startswith(str(year)):
             yield Finding("SERIES", number, f"follows number {before[1]} of {before[0]}, issued on {before[2]}")
         last[seller, kind] = (year, sequence, issued_on)
-    for row in tx.execute(select(tables.series)):
+    for row in _rows(tx, select(tables.series)):
         if last.get((row.seller, row.kind)) != (row.year, row.last_number, row.last_issued_on):
             yield Finding("SERIES", f"{row.kind} {row.seller}", "the counter is not where its documents end")

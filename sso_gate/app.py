@@ -27,6 +27,7 @@ from sso_gate.health import admin_routes, health_routes
 from sso_gate.login.flow import LoginFlow
 from sso_gate.login.routes import login_routes
 from sso_gate.refusals import REFUSALS
+from sso_gate.scim.routes import scim_routes
 from sso_gate.settings import Settings
 from sso_gate.storage.open import open_runtime
 from sso_gate.storage.runtime import Runtime
@@ -73,6 +74,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         *host_routes(),
         *console_routes(),
         *api_routes(),
+        *scim_routes(),
         *health_routes(),
         *static_routes(),
     ]
@@ -80,7 +82,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
 
 
 class _Raising:
-    """The router without the framework's own error pages: what is raised goes out to `ProblemBoundary`, which answers."""
+    """The router without the framework's own error pages: what is raised goes to `ProblemBoundary`, which answers."""
 
     def __init__(self, router: Router) -> None:
         self.router = router
@@ -97,8 +99,8 @@ def _within(router: ASGIApp, runtime: Runtime) -> ASGIApp:
     async def signed_in(cookie: str | None) -> SignedIn | None:
         return await Recheck.of(runtime).signed_in(cookie)
 
-    # Behind /sso/ no handler reads more than its own bound, so that what is too large can be put on record.
-    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/": sys.maxsize})
+    # Behind these no handler reads more than its own bound, so that what is too large can be put on record.
+    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/": sys.maxsize, "/scim/": sys.maxsize})
     app = cross_origin_protection(app, public_origin=settings.origin)
     app = SettingsDoor(app, signed_in=signed_in)
     app = ProblemBoundary(app, refusals=REFUSALS)

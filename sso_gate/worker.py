@@ -20,6 +20,7 @@ from sso_gate.admission.revoke import PURGE, Revoker
 from sso_gate.apply.metadata_refresh import refresh_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.flood import Floods
+from sso_gate.audit.retention import expire
 from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
@@ -27,7 +28,9 @@ from sso_gate.metrics import SEAT_DRIFT
 from sso_gate.notify.letters import LETTER, letter_of, write_letters
 from sso_gate.notify.mail import send
 from sso_gate.notify.owners import tell_owners
+from sso_gate.notify.streams_delivery import deliver
 from sso_gate.organizations import store as organizations
+from sso_gate.protocols.outgoing import GuardedOutgoing
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.storage import outbox
@@ -43,6 +46,8 @@ FLOODS_EVERY = timedelta(seconds=15)
 TELL_EVERY = timedelta(seconds=10)
 SEAL_EVERY = timedelta(milliseconds=100)
 SIGN_EVERY = timedelta(seconds=1)
+EXPIRE_EVERY = timedelta(hours=1)
+DELIVER_EVERY = timedelta(seconds=1)
 KEPT_PROMISES_FOR = timedelta(days=30)
 _log = logging.getLogger(__name__)
 
@@ -59,6 +64,8 @@ async def work(runtime: Runtime) -> None:
         (tell_owners, TELL_EVERY),
         (seal, SEAL_EVERY),
         (sign_due, SIGN_EVERY),
+        (expire, EXPIRE_EVERY),
+        (deliver_streams, DELIVER_EVERY),
     ]
     await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
 
@@ -98,6 +105,15 @@ async def _keep(runtime: Runtime, promise: Promise) -> None:
             return
         letters = partial(write_letters, promise=promise, origin=runtime.settings.origin, clock=runtime.clock)
         await runtime.database.write(letters)
+
+
+async def deliver_streams(runtime: Runtime) -> int:
+    """Deliver the audit log to every destination that is due; return how many events went out."""
+    outgoing = GuardedOutgoing(runtime.settings.allow_private_networks)
+    try:
+        return await deliver(runtime, outgoing)
+    finally:
+        await outgoing.aclose()
 
 
 async def record_floods(runtime: Runtime) -> None:

@@ -92,12 +92,14 @@ def look(tx: Connection, organization: str, identities: Sequence[Identity], *, n
         if proved.email and standing is EmailStanding.TRUSTED and (proved.connection, proved.subject) not in bound
     }
     awaited = members.by_email(tx, organization, unbound) if unbound else {}
+    strangers = {proved.subject for proved in identities if (proved.connection, proved.subject) not in bound}
+    named = members.by_external_id(tx, organization, strangers) if strangers else {}
     pool = _pool(tx, organization, rows[0], now=now)
-    known = [*bound.values(), *(candidate.member for candidate in awaited.values())]
+    known = [*bound.values(), *(candidate.member for candidate in (*awaited.values(), *named.values()))]
     kept = ledger.kept(tx, [member.id for member in known], now=now) if pool.reserved and known else set()
     people = []
     for proved, standing in zip(identities, standings, strict=True):
-        tie, member = _tie(proved, standing, bound, awaited)
+        tie, member = _tie(proved, standing, bound, awaited, named)
         facts = Facts(
             organization_enabled=house.enabled,
             connection_enabled=proved.connection in enabled,
@@ -132,13 +134,21 @@ def _tie(
     standing: EmailStanding,
     bound: dict[tuple[str, str], Member],
     awaited: dict[str, members.Candidate],
+    named: dict[str, members.Candidate],
 ) -> tuple[Tie, Member | None]:
     member = bound.get((proved.connection, proved.subject))
     if member is not None:
         # A key is bound inside one organization; one that was bound elsewhere must never open this one.
         return (Tie.BOUND, member) if member.organization == proved.organization else (Tie.TAKEN, None)
     candidate = awaited.get(normal_email(proved.email)) if proved.email else None
-    if standing is not EmailStanding.TRUSTED or candidate is None:
+    if standing is not EmailStanding.TRUSTED:
+        candidate = None
+    provisioned = named.get(proved.subject)
+    if provisioned is not None and not provisioned.bound:
+        if candidate is not None and candidate.member.id != provisioned.member.id:
+            return Tie.TAKEN, None  # the subject means one member and the email another
+        candidate = provisioned
+    if candidate is None:
         return Tie.NONE, None
     if candidate.bound or candidate.bound_to not in ("", proved.connection):
         return Tie.TAKEN, None

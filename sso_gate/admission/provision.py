@@ -1,8 +1,8 @@
-"""The doors to a seat for a provisioning client: activate, deactivate, delete; each inside the client's own transaction.
+"""The doors to a seat for a provisioning client: activate, deactivate, delete, each inside the client's transaction.
 
-The pool row is locked first and members are read afterwards, as at every other door; giving back is bound to the change
-that is observed under the lock, so a second deactivation frees nothing. Sessions end before the reply, and by the outbox
-should this process die first.
+The pool row is locked first and members are read afterwards, as at every other door; giving back is bound to the
+change that is observed under the lock, so a second deactivation frees nothing. Sessions end before the reply, and by
+the outbox should this process die first.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ class Provision:
         return found
 
     def activate(self, person: Member, *, event: str) -> Seated | Reason:
-        """Give the member a seat and return `held`; or `waiting` where the organization keeps people without one; or why not.
+        """Give the member a seat and return `held`; `waiting` where people are kept without one; or else why not.
 
         `event` is the id of the audit event that the caller writes in this transaction.
         """

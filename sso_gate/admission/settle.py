@@ -7,7 +7,7 @@ two transactions wait for each other; what nothing else of the batch depends on 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -84,7 +84,22 @@ class _Batch:
         """Return the facts about the logins at these places, having read the pool: as SQL says now."""
         found = look(self.tx, self.organization, [self.logins[at].identity for at in places], now=self.now)
         self.pool = found.pool
-        return dict(zip(places, found.people, strict=True))
+        return {at: _as_they_come(known, self.logins[at]) for at, known in zip(places, found.people, strict=True)}
+
+
+def _as_they_come(known: Gathered, login: Login) -> Gathered:
+    """Return the facts with the role that this login brings: who has left a group decides nothing by it any more."""
+    if known.member is None:
+        return known
+    return replace(known, facts=replace(known.facts, role=_role(login, known.member)))
+
+
+def _role(login: Login, member: Member) -> Role:
+    """Return the role that name and groups give together; a primary owner stays."""
+    if member.role is Role.PRIMARY_OWNER:
+        return Role.PRIMARY_OWNER
+    mapped = members.higher(member.group_role, login.mapped_role or Role.USER)
+    return members.higher(member.listed_role, mapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +222,9 @@ def _grant(batch: _Batch, takers: list[tuple[int, Gathered]]) -> None:
     batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now, known=known_before)
     for person, (at, known) in zip(people, takers, strict=True):
         batch.came.add(person.id)
-        changes = {"seat": "granted", **_role_in_force(batch, at, person)}
-        batch.events.append(_event(batch, at, person, None, changes, event_id=ids[person.id]))
-        batch.answers[at] = Allowed(person, known.slug, "seat", batch.pool.version)
+        member, role = _role_in_force(batch, at, person)
+        batch.events.append(_event(batch, at, member, None, {"seat": "granted", **role}, event_id=ids[person.id]))
+        batch.answers[at] = Allowed(member, known.slug, "seat", batch.pool.version)
 
 
 def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> None:
@@ -277,12 +292,14 @@ def _bound(batch: _Batch, at: int, known: Gathered) -> Member:
 def _returning(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
     if member.last_login is None or batch.now - member.last_login > _LOGIN_NOTED_EVERY:
         batch.came.add(member.id)
-    batch.events.append(_event(batch, at, member, None, _role_in_force(batch, at, member)))
+    member, role = _role_in_force(batch, at, member)
+    batch.events.append(_event(batch, at, member, None, role))
     return Allowed(member, slug, "seat", member.generation)
 
 
 def _to_settings(batch: _Batch, at: int, member: Member, slug: str) -> Allowed:
-    batch.events.append(_event(batch, at, member, None, {"session": "settings"}))
+    member, role = _role_in_force(batch, at, member)
+    batch.events.append(_event(batch, at, member, None, {"session": "settings", **role}))
     return Allowed(member, slug, "settings", batch.pool.version)
 
 
@@ -292,16 +309,13 @@ def _no_seat(batch: _Batch, at: int, member: Member) -> Denied:
     return Denied(Reason.SEAT_UNAVAILABLE, event.reference, member)
 
 
-def _role_in_force(batch: _Batch, at: int, member: Member) -> dict[str, object]:
-    """Note the role that name and groups give together, and return the change for the audit; a primary owner stays."""
-    if member.role is Role.PRIMARY_OWNER:
-        return {}
-    mapped = members.higher(member.group_role, batch.logins[at].mapped_role or Role.USER)
-    role = members.higher(member.listed_role, mapped)
+def _role_in_force(batch: _Batch, at: int, member: Member) -> tuple[Member, dict[str, object]]:
+    """Note the role that the login brings; return the member with it, and the change for the audit."""
+    role = _role(batch.logins[at], member)
     if role is member.role:
-        return {}
+        return member, {}
     batch.roles[member.id] = role
-    return {"role": [member.role, role]}
+    return replace(member, role=role), {"role": [member.role, role]}
 
 
 def _write(batch: _Batch) -> None:

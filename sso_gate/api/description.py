@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), kept by hand: the contract comes first, a test holds the routes against it."""
+"""The description of the API (OpenAPI 3.1), kept by hand: the contract comes first, a test holds the routes to it."""
 
 import json
 from importlib.resources import files

@@ -1,6 +1,7 @@
 """The resources of the JSON API: seats, quotes, orders, invoices, members, audit events."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.routing import Route
 
 from sso_gate.api.caller import Caller, caller_with
 from sso_gate.api.description import read_description
+from sso_gate.audit import reading
 from sso_gate.audit import store as audit
 from sso_gate.audit.store import AuditFilter
 from sso_gate.billing import documents, purchase
@@ -138,15 +140,31 @@ async def list_members(request: Request) -> Response:
 
 
 async def audit_events(request: Request) -> Response:
-    """GET /api/v1/audit-events: oldest first; `after` is the id of the last event that was read."""
+    """GET /api/v1/audit-events: oldest first; `after` is the position (`chain.pos`) or id of the last event read.
+
+    With `Accept: application/x-ndjson` one event a line, in the bytes that streams deliver.
+    """
     caller = await caller_with(request, Scope.AUDIT_READ)
     asked, limit = _paging(request)
-    wanted = read_query(request, **dict.fromkeys(audit.FILTERED, Field(320)))
-    chosen = AuditFilter(after=asked["after"]).narrowed(wanted)
-    organization = caller.organization.id
-    page = await caller.runtime.database.read(lambda tx: audit.page(tx, organization, chosen, limit=limit))
+    words = read_query(request, since=Field(40), until=Field(40), **dict.fromkeys(audit.FILTERED, Field(320)))
+    chosen = AuditFilter(after=asked["after"], since=_instant(words, "since"), until=_instant(words, "until"))
+    page = await reading.read(
+        caller.runtime, caller.organization.id, chosen.narrowed(words), limit=limit, by=caller.actor, via=caller.via
+    )
+    if "application/x-ndjson" in request.headers.get("accept", ""):
+        return Response("".join(f"{line}\n" for line in page.events), media_type="application/x-ndjson")
     data = [json.loads(line) for line in page.events]
     return JSONResponse({"data": data, "page": {"next": page.next_after or None, "has_more": bool(page.next_after)}})
+
+
+def _instant(words: dict[str, str], name: str) -> datetime | None:
+    if not words[name]:
+        return None
+    try:
+        found = datetime.fromisoformat(words[name])
+    except ValueError as error:
+        raise InvalidInput(name, "expected a date or an instant of RFC 3339") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _paging(request: Request) -> tuple[dict[str, str], int]:

@@ -32,10 +32,11 @@ def canonical_form(event: Event) -> tuple[str, str]:
     """
     kept: dict[str, str] = {}
     actor, client, via, seat = event.actor, event.client, event.via, event.seat
+    at = iso(event.at)
     body = {
         "v": 1,
         "id": event.id,
-        "time": iso(event.at),
+        "time": at,
         "organization": event.organization,
         "action": event.action,
         "outcome": event.outcome,
@@ -58,7 +59,7 @@ def canonical_form(event: Event) -> tuple[str, str]:
         "request": {"id": client.request_id},
         "seat": {"limit": seat.limit, "used": seat.used} if seat else None,
         "changes": _hidden("changes", event.changes, kept) if event.changes else {},
-        "repeat": {"count": event.repeat_count, "first": iso(event.repeat_first or event.at)},
+        "repeat": {"count": event.repeat_count, "first": iso(event.repeat_first) if event.repeat_first else at},
     }
     return _line(body), _line(kept)
 
@@ -129,5 +130,5 @@ def _is_commitment(value: Any) -> bool:
     return isinstance(value, str) and len(value) == len(COMMITMENT) + 64 and value.startswith(COMMITMENT)
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+# Made once: `json.dumps` makes a new encoder at every call that names separators.
+_line = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode

@@ -221,4 +221,7 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
+    return _encoded(value) + "\n"
+
+
+_encoded = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode

@@ -62,7 +62,9 @@ def _seal_batch(tx: Connection, *, clock: Clock, wait: bool) -> int:
         return 0
     table = audit_event.c
     columns = (table.id, table.organization, table.happened_at, table.body)
-    query: Select[Any] = select(*columns).where(table.position.is_(None)).order_by(table.id).limit(BATCH)
+    query: Select[Any] = (
+        select(*columns).where(table.position.is_(None)).order_by(table.happened_at, table.id).limit(BATCH)
+    )
     rows = tx.execute(query).all()
     chains = {name: chain.load(tx, name) for name in sorted({row.organization for row in rows})}
     links = [_link(chains[row.organization], row) for row in rows]

@@ -40,7 +40,7 @@ class AuditFilter:
 
     def narrowed(self, words: Mapping[str, str]) -> "AuditFilter":
         """Return this filter with the named columns set to these words."""
-        return replace(self, **{name: words[name] for name in FILTERED if name in words})  # type: ignore[arg-type]
+        return replace(self, **{name: words[name] for name in FILTERED if name in words})  # type: ignore[arg-type]  # text columns alone
 
     @property
     def is_open(self) -> bool:
@@ -116,7 +116,11 @@ def event_line(row: Row[Any]) -> str:
     """Return a sealed row as one line of JSON: the event with its personal data, and its place in the chain."""
     event = readable(row.body, json.loads(row.personal))
     event["chain"] = {"pos": row.position, "prev": row.prev, "hash": row.hash}
-    return json.dumps(event, ensure_ascii=True, separators=(",", ":"))
+    return _line(event)
+
+
+# Made once: `json.dumps` makes a new encoder at every call that names separators.
+_line = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:

@@ -17,6 +17,7 @@ from sso_gate.audit.export import export
 from sso_gate.audit.proof import check, prove
 from sso_gate.audit.store import AuditFilter
 from sso_gate.audit.verify import verify
+from sso_gate.cli.audit_streams import streams_group
 from sso_gate.cli.session import (
     ERROR,
     OPERATOR,
@@ -43,6 +44,9 @@ PROGRESS_EACH = 50_000
 @click.group("audit")
 def audit_group() -> None:
     """The audit log: every login, admitted or refused, with its reason."""
+
+
+audit_group.add_command(streams_group)
 
 
 def _instant(_context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:

@@ -1,5 +1,7 @@
 """`sso-gate members` and `sso-gate waiting`."""
 
+from functools import partial
+
 import click
 
 from sso_gate.admission.revoke import Revoker
@@ -39,7 +41,7 @@ def list_members(*, slug: str, as_json: bool) -> None:
         while True:
             after = found[-1].email if found else ""
             page = await caller.runtime.database.read(
-                lambda tx, last=after: members.page(tx, caller.organization.id, after=last, limit=PAGE)  # type: ignore[misc]
+                partial(members.page, organization=caller.organization.id, after=after, limit=PAGE)
             )
             found += page
             if len(page) < PAGE:

@@ -68,7 +68,7 @@ async def enable(request: Request) -> Response:
     await read_form(request)
     known = await asked_for(request, at)
     if not await Trials(at.runtime.redis).passed(known):
-        return await connection_page(request, at, known, untested=True)
+        return await connection_page(request, at, known, problem="untested")
 
     def switched(current: Connection) -> Connection:
         if current.revision != known.revision:
@@ -79,10 +79,12 @@ async def enable(request: Request) -> Response:
 
 
 async def disable(request: Request) -> Response:
-    """Let nobody log in by this connection; sessions that came by it end within a minute."""
+    """Let nobody log in by this connection; sessions that came by it end within a minute. Never one's own."""
     at = await visit(request, Area.ACCESS)
     await read_form(request)
     known = await asked_for(request, at)
+    if known.id == at.came_by:
+        return await connection_page(request, at, known, problem="own")
     return await _switched(at, known, lambda current: replace(current, enabled=False), enabled=False)
 
 
@@ -91,12 +93,12 @@ async def asked_for(request: Request, at: Visit) -> Connection:
     return await connection_of(at.runtime, at.organization.id, request.path_params["connection"])
 
 
-async def connection_page(request: Request, at: Visit, known: Connection, *, untested: bool = False) -> Response:
-    """Return the page of one connection; `untested` says why it was not switched on."""
+async def connection_page(request: Request, at: Visit, known: Connection, *, problem: str = "") -> Response:
+    """Return the page of one connection; `problem` says why it was not switched."""
     return render(
         request,
         "console/connection.html",
-        HTTPStatus.CONFLICT if untested else HTTPStatus.OK,
+        HTTPStatus.CONFLICT if problem else HTTPStatus.OK,
         frame=await at.frame(),
         connection=known,
         ours=Endpoints(at.runtime.settings.origin, known.id),
@@ -104,7 +106,8 @@ async def connection_page(request: Request, at: Visit, known: Connection, *, unt
         look=await last_look(at.runtime, known.id),
         may_manage=at.may_manage,
         tested=await Trials(at.runtime.redis).passed(known),
-        untested=untested,
+        own=known.id == at.came_by,
+        problem=problem,
     )
 
 

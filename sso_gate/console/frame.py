@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from starlette.requests import Request
 
+from sso_gate.admission.recheck import SignedIn
 from sso_gate.audit.event import Actor
 from sso_gate.billing import purchase
-from sso_gate.console.door import Visitor, areas_of
+from sso_gate.console.door import areas_of
 from sso_gate.errors import NotFound
 from sso_gate.members.member import Member
 from sso_gate.members.roles import Area, Permission
@@ -44,6 +45,8 @@ class Visit:
     member: Member
     area: Area
     language: Language
+    came_by: str
+    """The connection by which the member logged in; empty for who came with an emergency code."""
 
     @property
     def actor(self) -> Actor:
@@ -82,7 +85,7 @@ async def visit(request: Request, area: Area) -> Visit:
     Raises:
         NotFound: nobody passed the door, or the organization is gone.
     """
-    visitor: Visitor | None = state_of(request.scope).get("visitor")
+    visitor: SignedIn | None = state_of(request.scope).get("visitor")
     if visitor is None:
         raise NotFound
     runtime, member = runtime_of(request), visitor.member
@@ -94,4 +97,4 @@ async def visit(request: Request, area: Area) -> Visit:
     if organization is None:
         raise NotFound
     language = speak(request, saved=member.locale, default=organization.locale)
-    return Visit(runtime, organization, member, area, language)
+    return Visit(runtime, organization, member, area, language, visitor.session.connection)

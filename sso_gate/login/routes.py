@@ -56,10 +56,10 @@ async def login(request: Request) -> Response:
     if signed_in and not asked["choose"] and _opens(signed_in.session, return_to):
         return await _onward(flow, signed_in.session, return_to, asked["bind"])
     if asked["connection"]:
-        return _to_connection(asked["connection"], asked)
+        return await _depart(request, flow, await flow.connection(asked["connection"]), asked)
     realm = await _realm(flow, asked)
     if len(realm.connections) == 1 and not asked["choose"]:
-        return _to_connection(realm.connections[0].id, asked)
+        return await _depart(request, flow, realm.connections[0], asked)
     return _login_page(request, realm, asked, error=_login_error(realm, asked))
 
 
@@ -70,11 +70,6 @@ async def _realm(flow: LoginFlow, asked: dict[str, str]) -> Realm:
 
 def _opens(session: Session, return_to: ReturnTo) -> bool:
     return session.kind == "seat" or not return_to.host
-
-
-def _to_connection(connection: str, asked: dict[str, str]) -> Response:
-    kept = {name: asked[name] for name in ("return_to", "email", "bind") if asked[name]}
-    return RedirectResponse(f"/login/{connection}" + (f"?{urlencode(kept)}" if kept else ""), 302)
 
 
 def _login_error(realm: Realm, asked: dict[str, str]) -> str:
@@ -113,13 +108,20 @@ async def begin(request: Request) -> Response:
     flow = flow_of(request)
     asked = read_query(request, return_to=Field(2000), email=Field(320), bind=Field(64), trial=Field(64))
     connection = await flow.connection(request.path_params["connection"])
-    browser = departing_browser(request)
-    return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
     trial = asked["trial"]
     if trial and not await Trials(flow.runtime.redis).is_asked(connection.id, trial):
         raise NotFound("no such test login")
+    return await _depart(request, flow, connection, asked, trial=trial)
+
+
+async def _depart(
+    request: Request, flow: LoginFlow, connection: Connection, asked: dict[str, str], *, trial: str = ""
+) -> Response:
+    browser = departing_browser(request)
+    return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
     try:
-        await LoginRate.of(flow.runtime).check(browser.client.address)
+        # Counted apart from the messages that come back: a login is one of each.
+        await LoginRate.of(flow.runtime).check(f"departure {browser.client.address}")
         url = await flow.begin(
             connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"], trial=trial
         )

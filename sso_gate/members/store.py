@@ -15,7 +15,7 @@ from sso_gate.identity import Identity, normal_email
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import OWNERS, Grant, Role
 from sso_gate.storage.prepared import OneOf, Prepared, inserting
-from sso_gate.storage.tables import identity, member
+from sso_gate.storage.tables import identity, member, scim_user
 
 MAX_PAGE = 200
 _RANKS = {Role.USER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.PRIMARY_OWNER: 3}
@@ -33,6 +33,7 @@ COLUMNS = (
     _COLUMNS.generation,
     _COLUMNS.locale,
     _COLUMNS.last_login_at,
+    _COLUMNS.group_role,
 )
 _BY_EMAIL = Prepared(
     select(
@@ -41,6 +42,16 @@ _BY_EMAIL = Prepared(
         _COLUMNS.bound_to,
         exists().where(identity.c.member == _COLUMNS.id).label("is_bound"),
     ).where(_COLUMNS.organization == bindparam("organization"), OneOf(_COLUMNS.email_key, "emails"))
+)
+_BY_EXTERNAL_ID = Prepared(
+    select(
+        *COLUMNS,
+        scim_user.c.external_id,
+        _COLUMNS.bound_to,
+        exists().where(identity.c.member == _COLUMNS.id).label("is_bound"),
+    )
+    .join(scim_user, scim_user.c.member == _COLUMNS.id)
+    .where(scim_user.c.organization == bindparam("organization"), OneOf(scim_user.c.external_id, "subjects"))
 )
 _ADD = inserting(member, leave_out={"seat_since_at", "last_login_at"})
 _BIND = inserting(identity)
@@ -78,6 +89,19 @@ def by_email(tx: Connection, organization: str, emails: Collection[str]) -> dict
     keys = [normal_email(email) for email in emails]
     rows = _BY_EMAIL.rows(tx, organization=organization, emails=keys)
     return {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in rows}
+
+
+def by_external_id(tx: Connection, organization: str, subjects: Collection[str]) -> dict[str, Candidate]:
+    """Return the members whom a provisioning client names by these subjects, one for each, never an owner.
+
+    Whoever may provision could otherwise say which identity an owner is.
+    """
+    found: dict[str, list[Candidate]] = {}
+    for row in _BY_EXTERNAL_ID.rows(tx, organization=organization, subjects=list(subjects)):
+        candidate = Candidate(to_member(row), bool(row.is_bound), row.bound_to)
+        if candidate.member.role not in OWNERS:
+            found.setdefault(row.external_id, []).append(candidate)
+    return {subject: people[0] for subject, people in found.items() if len(people) == 1}
 
 
 def get(tx: Connection, organization: str, member_id: str) -> Member | None:
@@ -132,6 +156,7 @@ def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, 
             "name": person.name,
             "listed_role": person.listed_role,
             "role": person.role,
+            "group_role": person.group_role,
             "group_role": Role.USER,
             "grants": _grants_json(person.grants),
             "state": person.state,

@@ -144,6 +144,11 @@ class Fetcher:
             url, body, content_type="application/x-www-form-urlencoded", expected=expected, headers=headers
         )
 
+    async def addresses(self, url: str, *, refusal: Reason) -> list[str]:
+        """Return the addresses of the URL's host, checked, for what is not HTTP. Raises like `check_url`."""
+        async with self._limited():
+            return await self._checked_addresses(parse_url(url, refusal), refusal)
+
     async def check_url(self, url: str, *, refusal: Reason) -> None:
         """Return when `url` may be fetched as things stand now: for "checked when saved"; each fetch checks again.
 

@@ -1,4 +1,7 @@
-"""Who calls: the bearer token, its scope and its budget, asked before the request is read. Source: RFC 6750, RFC 7644 2."""
+"""Who calls: the bearer token, its scope and its budget, asked before the request is read.
+
+Source: RFC 6750 2.1, RFC 7644 2.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,8 +25,8 @@ from sso_gate.web.request_state import client_address, request_id, runtime_of
 
 Kind = Literal["read", "write", "give_back"]
 WINDOW_SECONDS = 10
-# Requests of one token in a window. A client that meets a 429 may stop its whole job, so they are generous; giving seats
-# back has a budget of its own, which no flood of creations can use up.
+# Requests of one token in a window. A client that meets a 429 may stop its whole job, so they are generous; giving
+# seats back has a budget of its own, which no flood of creations can use up.
 BUDGETS: dict[Kind, int] = {"read": 2000, "write": 1000, "give_back": 1000}
 
 
@@ -76,7 +79,7 @@ class Caller:
             event = replace(self.event(Action.SCIM_THROTTLE), reason=Reason.RATE_LIMITED, check=kind)
             await record_unproved(self.runtime, event)
             said = f"more than {BUDGETS[kind]} requests of this kind in {WINDOW_SECONDS} seconds: try again later"
-            raise Rejected(429, said, reason=Reason.RATE_LIMITED)
+            raise Rejected(429, said, reason=Reason.RATE_LIMITED).recorded()
 
 
 async def caller_with(request: Request, *, writes: bool) -> Caller:
@@ -120,4 +123,4 @@ def _look_up(tx: Connection, secret: str) -> tuple[Token | None, Organization | 
 
 async def _denied(caller: Caller, status: int, reason: Reason, detail: str) -> Rejected:
     await record_unproved(caller.runtime, replace(caller.event(Action.SCIM_AUTH), reason=reason))
-    return Rejected(status, detail, reason=reason)
+    return Rejected(status, detail, reason=reason).recorded()

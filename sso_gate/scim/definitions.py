@@ -63,7 +63,7 @@ USER = Schema(
             "userName",
             required=True,
             unique=True,
-            description="What the person signs in with: their email address where single sign-on is to find them by it.",
+            description="What the person signs in with: their email address where sign-on is to find them by it.",
         ),
         _NAME,
         Attribute("displayName", description="The name that pages show."),

@@ -13,7 +13,7 @@ GATE_CONFIG_URN = "urn:sso-gate:scim:schemas:extension:2.0:ServiceProviderConfig
 
 
 def service_provider_config(base: str, *, gate: dict[str, Any]) -> dict[str, Any]:
-    """Return what this service can do; `gate` is the head-room of seats and what was ignored of this token's requests."""
+    """Return what this service can do; `gate` is the head-room of seats and what was ignored of this token."""
     return {
         "schemas": [CONFIG_URN, GATE_CONFIG_URN],
         "patch": {"supported": True},

@@ -1,8 +1,8 @@
 """A filter or a PATCH path as a tree, bound to the attribute table while it is read.
 
-Small limits first: what is too long, too deep or has too many terms is refused before any row is looked at. Source: RFC
-7644 3.4.2.2 (filter, with errata 4690 and 7322), 3.5.2 (path). `emails[type eq "work"].value eq "x"` is not in the grammar;
-Entra ID sends it, and it means `emails[type eq "work" and value eq "x"]`.
+Small limits first: what is too long, too deep or has too many terms is refused before any row is looked at.
+`emails[type eq "work"].value eq "x"` is not in the grammar; Entra ID sends it, and it means
+`emails[type eq "work" and value eq "x"]`. Source: RFC 7644 3.4.2.2 (filter, errata 4690 and 7322), 3.5.2 (path).
 """
 
 import json
@@ -88,7 +88,7 @@ def parse_filter(text: str, resource: ResourceType, *, aliases: bool = True) -> 
     """Return the filter's tree.
 
     Raises:
-        Rejected: 400 `invalidFilter`: not in the grammar, an attribute that is not there, a value that cannot be compared.
+        Rejected: 400 `invalidFilter`: not in the grammar, no such attribute, a value that cannot be compared.
     """
     reader = _Reader(text, resource, "invalidFilter", aliases=aliases)
     found = reader.either()

@@ -59,9 +59,7 @@ def _in_mapped_groups(tx: Connection, people: list[str], roles: dict[str, Role])
         return set()
     link = scim_group_member.c
     query = select(link.member).join(scim_group, scim_group.c.id == link.group)
-    return set(
-        tx.execute(query.where(link.member.in_(people), scim_group.c.display_key.in_(list(roles)))).scalars()
-    )
+    return set(tx.execute(query.where(link.member.in_(people), scim_group.c.display_key.in_(list(roles)))).scalars())
 
 
 def _batches(people: Collection[str]) -> Iterator[list[str]]:

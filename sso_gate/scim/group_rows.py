@@ -1,4 +1,4 @@
-"""Rows of groups. A member of a group is a row of its own, so that one change of a large group reads nothing of the rest."""
+"""Rows of groups. A member of a group is a row of its own, so that one change of a large group reads nothing else."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -135,7 +135,12 @@ def people(tx: Connection, groups: Sequence[str], base: str) -> dict[str, list[d
     found: dict[str, list[dict[str, str]]] = {}
     wanted = select(_LINK.group, _LINK.member, member.c.email, member.c.name).join(member, member.c.id == _LINK.member)
     for row in tx.execute(wanted.where(_LINK.group.in_(list(groups))).order_by(_LINK.member)):
-        one = {"value": row.member, "$ref": f"{base}/Users/{row.member}", "display": row.name or row.email, "type": "User"}
+        one = {
+            "value": row.member,
+            "$ref": f"{base}/Users/{row.member}",
+            "display": row.name or row.email,
+            "type": "User",
+        }
         found.setdefault(row.group, []).append(one)
     return found
 

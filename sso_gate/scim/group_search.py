@@ -10,8 +10,8 @@ from sso_gate.scim.filter import Compare, Element, Present
 from sso_gate.scim.group_rows import Group, display_key
 from sso_gate.scim.listing import Asked, Page, Source, page
 from sso_gate.scim.narrowing import Narrowed, instant_condition, text_condition
-from sso_gate.scim.rejection import invalid
-from sso_gate.scim.schema import Place
+from sso_gate.scim.rejection import Rejected, invalid
+from sso_gate.scim.schema import Attribute, Place
 from sso_gate.storage.tables import scim_group, scim_group_member
 
 _COLUMNS = scim_group.c
@@ -46,15 +46,19 @@ def _translate(term: Compare | Element | Present) -> Narrowed | None:
     match term:
         case Compare(place, op, value) if value is not None:
             return _compare(place, op, value)
-        case Element(place, Compare(inner, "eq", str(value))) if inner.name == "value":
+        case Element(_, Compare(inner, "eq", str(value))) if inner.name == "value":
             return _with_member(value)
-        case Element() | Present(Place(_, attribute)) if isinstance(term, Element) or _is_members(attribute):
-            raise invalid("invalidFilter", "filter: members can be compared by value eq alone")
         case _:
+            if _is_members(term.place.attribute):
+                raise _members_by_value()
             return None
 
 
-def _is_members(attribute: Any) -> bool:
+def _members_by_value() -> Rejected:
+    return invalid("invalidFilter", "filter: members can be compared by value eq alone")
+
+
+def _is_members(attribute: Attribute | None) -> bool:
     return attribute is not None and attribute.name == "members"
 
 
@@ -70,7 +74,7 @@ def _compare(place: Place, op: str, value: Any) -> Narrowed | None:
             return instant_condition(_COLUMNS.changed_at, op, value)
     if _is_members(place.attribute):
         if op != "eq" or place.leaf.name != "value":
-            raise invalid("invalidFilter", "filter: members can be compared by value eq alone")
+            raise _members_by_value()
         return _with_member(value)
     return None
 

@@ -71,7 +71,7 @@ async def _changing(
                 group = work(change)
         except Rejected as rejected:
             audit.record(provision.tx, [refusals.denied(change.event, rejected, provision.pool)])
-            return rejected
+            return rejected.recorded()
         shown = _shown(provision.tx, caller, [group], projection)[0] if group and projection else {}
         return shown, group.etag if group else ""
 
@@ -129,9 +129,7 @@ async def create(caller: Caller, body: Any, projection: Projection) -> tuple[Res
     return await _changing(caller, Action.SCIM_GROUP_CREATE, "", work, projection)
 
 
-async def put(
-    caller: Caller, group_id: str, body: Any, if_match: str, projection: Projection
-) -> tuple[Resource, str]:
+async def put(caller: Caller, group_id: str, body: Any, if_match: str, projection: Projection) -> tuple[Resource, str]:
     """Return the group, replaced by what was sent; without `members` it has none afterwards."""
     document, links = _read(caller, body)
     whole = links or Links(cleared=True)

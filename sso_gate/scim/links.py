@@ -1,4 +1,4 @@
-"""What a request says of a group's members, as changes: so that nobody has to read a large group to change one of it."""
+"""What a request says of a group's members, as changes: nobody has to read a large group to change one of it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,11 +77,11 @@ def read_links(operations: list[Operation], dialect: Dialect) -> tuple[Links, li
 
 
 def _read_object(links: Links, operation: Operation, dialect: Dialect) -> dict[str, Any]:
-    rest = {}
-    for name, value in operation.value.items():
-        if not _read_path(links, Operation(operation.kind, name, value), dialect):
-            rest[name] = value
-    return rest
+    return {
+        name: value
+        for name, value in operation.value.items()
+        if not _read_path(links, Operation(operation.kind, name, value), dialect)
+    }
 
 
 def _read_path(links: Links, operation: Operation, dialect: Dialect) -> bool:

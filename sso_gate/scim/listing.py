@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
 
 from sso_gate.scim.filter import Filter, parse_filter
 from sso_gate.scim.matching import comparable, matches
@@ -191,14 +191,14 @@ def _first(asked: Asked) -> int:
 
 
 def _too_many() -> Rejected:
-    said = f"more than {MAX_SCANNED} resources would have to be looked at one by one: filter by userName, externalId or id"
+    said = (
+        f"more than {MAX_SCANNED} resources would have to be looked at one by one: filter by userName, externalId or id"
+    )
     return invalid("tooMany", said)
 
 
-def _sorted(
-    found: list[tuple[T, dict[str, Any]]], place: Place, *, descending: bool
-) -> list[tuple[T, dict[str, Any]]]:
-    """Return the resources in order; those without the attribute come last, first where descending (RFC 7644 3.4.2.3)."""
+def _sorted(found: list[tuple[T, dict[str, Any]]], place: Place, *, descending: bool) -> list[tuple[T, dict[str, Any]]]:
+    """Return the resources in order: without the attribute last, first where descending (RFC 7644 3.4.2.3)."""
     keyed = [(_sort_key(document, place), one, document) for one, document in found]
     keyed.sort(key=lambda entry: (entry[0] is None, entry[0] if entry[0] is not None else ""), reverse=descending)
     return [(one, document) for _, one, document in keyed]
@@ -224,8 +224,9 @@ def _open_cursor(asked: Asked, *kinds: type) -> list[Any]:
     """Return the place behind which the page begins: values of these types."""
     text = asked.cursor or ""
     try:
-        fingerprint, *place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, TypeError) as error:
+        opened: list[Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        fingerprint, place = opened[0], opened[1:]
+    except (ValueError, TypeError, LookupError) as error:
         raise invalid("invalidCursor", "cursor: not one of ours") from error
     numbers = [word for word in place if isinstance(word, int)]
     if fingerprint != asked.fingerprint or [type(word) for word in place] != list(kinds):

@@ -1,7 +1,7 @@
 """A filter as SQL, as far as indexes carry it: a superset of what matches, and whether it is exactly that.
 
-What SQL cannot say is decided row by row in Python (`matching.py`), over a bounded number of rows, so that a hostile filter
-costs nothing. Source: RFC 7644 3.4.2.2, 3.12 (`tooMany`).
+What SQL cannot say is decided row by row in Python (`matching.py`), over a bounded number of rows, so that a hostile
+filter costs nothing. Source: RFC 7644 3.4.2.2, 3.12 (`tooMany`).
 """
 
 from collections.abc import Callable, Iterable
@@ -61,9 +61,7 @@ def _joined(how: Callable[[Any, Any], Any], terms: Iterable[Narrowed]) -> Column
     return joined
 
 
-def text_condition(
-    column: ColumnElement[Any], op: str, value: Any, *, case_exact: bool = False
-) -> Narrowed | None:
+def text_condition(column: ColumnElement[Any], op: str, value: Any, *, case_exact: bool = False) -> Narrowed | None:
     """Return a comparison of a column that holds the compared form of a text that is always there, or None."""
     if case_exact and op not in ("eq", "ne"):
         return None  # LIKE of SQLite knows no letter case

@@ -88,10 +88,8 @@ def apply_patch(
     return changed
 
 
-def _apply_object(
-    resource: ResourceType, document: dict[str, Any], operation: Operation, dialect: Dialect
-) -> None:
-    """Apply an operation without a path: every key of its value is a path. Read-only ones are passed over (RFC 7644 3.5.2)."""
+def _apply_object(resource: ResourceType, document: dict[str, Any], operation: Operation, dialect: Dialect) -> None:
+    """Apply an operation without a path: every key of its value is a path; read-only ones are passed over."""
     for key, value in operation.value.items():
         extension = resource.by_urn.get(key.casefold())
         if key.casefold() == "schemas":
@@ -200,7 +198,9 @@ def _joined(attribute: Attribute, old: list[Any], new: list[Any]) -> list[Any]:
     there = [_without_primary(element) for element in old]
     fresh = [element for element in new if _without_primary(element) not in there]
     again = [element for element in new if _without_primary(element) in there]
-    kept = [next((one for one in again if _without_primary(one) == _without_primary(element)), element) for element in old]
+    kept = [
+        next((one for one in again if _without_primary(one) == _without_primary(element)), element) for element in old
+    ]
     return _one_primary(attribute, [*kept, *fresh], new)
 
 
@@ -265,10 +265,8 @@ def _change_elements(
     _set(holder, attribute.name, _one_primary(attribute, elements, chosen))
 
 
-def _chosen_anew(
-    attribute: Attribute, only: Filter, operation: Operation, dialect: Dialect
-) -> list[dict[str, Any]]:
-    """Return a new element that the filter would choose: Entra ID expects `emails[type eq "work"].value` to make one."""
+def _chosen_anew(attribute: Attribute, only: Filter, operation: Operation, dialect: Dialect) -> list[dict[str, Any]]:
+    """Return a new element that the filter would choose: Entra ID expects that of `emails[type eq "work"].value`."""
     if operation.kind == "remove" and not dialect.strict:
         return []
     named = _named_by(only)

@@ -73,7 +73,9 @@ def weak_etag(text: str) -> str:
     return f'W/"{hashlib.blake2b(text.encode(), digest_size=9).hexdigest()}"'
 
 
-def shown(person: Person, base: str, groups: list[dict[str, str]], sign_in: str, projection: Projection) -> dict[str, Any]:
+def shown(
+    person: Person, base: str, groups: list[dict[str, str]], sign_in: str, projection: Projection
+) -> dict[str, Any]:
     """Return the resource as it was asked for; `sign_in` is empty unless it was asked for by name."""
     resource = person.resource(base, groups)
     if sign_in:

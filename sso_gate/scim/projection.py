@@ -1,4 +1,7 @@
-"""Which attributes an answer holds: `attributes` and `excludedAttributes`. Source: RFC 7644 3.9, RFC 7643 7 (returned)."""
+"""Which attributes an answer holds: `attributes` and `excludedAttributes`.
+
+Source: RFC 7644 3.9, RFC 7643 7 (returned).
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

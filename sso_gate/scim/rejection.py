@@ -10,7 +10,8 @@ ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 class Rejected(SsoGateError):
     """The request was not done: `status` and `scim_type` of RFC 7644 table 9, `detail` for the administrator.
 
-    `reason` and `check` are for the audit record, `extension` are further members of the answer under their own URN.
+    `reason` and `check` are for the audit record, where it `is_on_record` once it was written; `extension` are further
+    members of the answer under their own URN.
     """
 
     def __init__(
@@ -30,6 +31,12 @@ class Rejected(SsoGateError):
         self.reason = reason
         self.check = check or scim_type
         self.extension = extension or {}
+        self.is_on_record = False
+
+    def recorded(self) -> "Rejected":
+        """Return this refusal, which is on the audit record now."""
+        self.is_on_record = True
+        return self
 
     def body(self) -> dict[str, Any]:
         """Return the JSON of the answer."""
@@ -43,7 +50,7 @@ class Rejected(SsoGateError):
 
 
 def invalid(scim_type: str, detail: str) -> Rejected:
-    """Return the 400 of this type: `invalidFilter`, `invalidPath`, `invalidValue`, `invalidSyntax`, `noTarget`, …"""
+    """Return the 400 of this type, one of RFC 7644 table 9."""
     return Rejected(400, detail, scim_type=scim_type)
 
 

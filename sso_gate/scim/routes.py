@@ -1,23 +1,24 @@
-"""`/scim/v2/…`: requests in, answers out. The order of refusals: 401, 403 scope, 413, 415, 400, then those of the use case.
+"""`/scim/v2/…`: requests in, answers out. Refused in this order: 401, 403 scope, 413, 415, 400, then by the use case.
 
 Every answer below `/scim/` is in SCIM's own form, errors included (RFC 7644 3.12).
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action
+from sso_gate.audit.flood import record_unproved
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.scim import discovery, groups, preconditions, users
-from sso_gate.scim.caller import Caller, Kind, caller_with
+from sso_gate.scim.caller import WINDOW_SECONDS, Caller, Kind, caller_with
 from sso_gate.scim.definitions import GROUPS, USERS
-from sso_gate.scim.listing import read_asked
+from sso_gate.scim.listing import Asked, read_asked
 from sso_gate.scim.patch import Operation, apply_patch, read_operations
 from sso_gate.scim.projection import Projection, read_projection
 from sso_gate.scim.rejection import Rejected, not_there
@@ -26,3 +27,296 @@ from sso_gate.scim.schema import ResourceType
 from sso_gate.scim.values import Dialect
 from sso_gate.seats import ledger
 from sso_gate.web.request_state import state_of
+
+PREFIX = "/scim/v2"
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_log = structlog.get_logger("sso_gate.scim")
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What one method of one path does; `action` is what it changes, None where it only reads."""
+
+    handle: Callable[[Request, Caller], Awaitable[Response]]
+    action: Action | None = None
+
+
+def scim_routes() -> list[Route]:
+    """Return the routes; whatever else is asked for below `/scim/` gets a 404 in SCIM's form."""
+    paths: dict[str, dict[str, _Door]] = {
+        "/Users": {"GET": _Door(_list_users), "POST": _Door(_create_user, Action.SCIM_USER_CREATE)},
+        "/Users/.search": {"POST": _Door(_search_users)},
+        "/Users/{id}": {
+            "GET": _Door(_get_user),
+            "PUT": _Door(_put_user, Action.SCIM_USER_UPDATE),
+            "PATCH": _Door(_patch_user, Action.SCIM_USER_UPDATE),
+            "DELETE": _Door(_delete_user, Action.SCIM_USER_DELETE),
+        },
+        "/Groups": {"GET": _Door(_list_groups), "POST": _Door(_create_group, Action.SCIM_GROUP_CREATE)},
+        "/Groups/.search": {"POST": _Door(_search_groups)},
+        "/Groups/{id}": {
+            "GET": _Door(_get_group),
+            "PUT": _Door(_put_group, Action.SCIM_GROUP_UPDATE),
+            "PATCH": _Door(_patch_group, Action.SCIM_GROUP_UPDATE),
+            "DELETE": _Door(_delete_group, Action.SCIM_GROUP_DELETE),
+        },
+        "/ServiceProviderConfig": {"GET": _Door(_config)},
+        "/ResourceTypes": {"GET": _Door(_resource_types)},
+        "/ResourceTypes/{id}": {"GET": _Door(_resource_type)},
+        "/Schemas": {"GET": _Door(_schemas)},
+        "/Schemas/{id}": {"GET": _Door(_schema)},
+    }
+    known = [Route(PREFIX + path, _endpoint(doors), methods=_METHODS) for path, doors in paths.items()]
+    return [*known, Route("/scim/{path:path}", _endpoint({}), methods=_METHODS)]
+
+
+def _endpoint(doors: Mapping[str, _Door]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        try:
+            return await _served(request, doors)
+        except Rejected as rejected:
+            return _told(request, rejected)
+        except Unavailable as trouble:
+            _log.warning("http.unavailable", detail=trouble.detail)
+            state_of(request.scope)["outcome"] = "error"
+            later = Rejected(503, "the gate cannot answer just now: try again", reason=Reason.UNAVAILABLE)
+            return answer(later.body(), 503, headers={"retry-after": str(trouble.retry_after_seconds)})
+        except Exception as error:  # noqa: BLE001 - an error that nobody expected is answered in SCIM's form too
+            _log.error("http.failed", exc_info=error)
+            return answer(Rejected(500, "internal error").body(), 500)
+
+    return serve
+
+
+def _told(request: Request, rejected: Rejected) -> Response:
+    state = state_of(request.scope)
+    state["reason"], state["outcome"] = str(rejected.reason), "denied"
+    headers = {
+        401: {"www-authenticate": 'Bearer realm="scim"'},
+        429: {"retry-after": str(WINDOW_SECONDS)},
+        405: {"allow": rejected.check},
+    }
+    return answer(rejected.body(), rejected.status, headers=headers.get(rejected.status))
+
+
+async def _served(request: Request, doors: Mapping[str, _Door]) -> Response:
+    method = "GET" if request.method == "HEAD" else request.method
+    door = doors.get(method)
+    writes = method in ("PUT", "PATCH", "DELETE") or (door is not None and door.action is not None)
+    caller = await caller_with(request, writes=writes)
+    if door is None:
+        raise _no_door(request, doors)
+    try:
+        response = await door.handle(request, caller)
+    except Rejected as rejected:
+        await _record(caller, door, request, rejected)
+        raise
+    await caller.recorder.record(caller.dialect.ignored)
+    return response
+
+
+def _no_door(request: Request, doors: Mapping[str, _Door]) -> Rejected:
+    path = request.url.path
+    if doors:
+        return Rejected(405, f"{request.method} is not possible here", check=", ".join(doors))
+    if path.startswith((f"{PREFIX}/Bulk", f"{PREFIX}/Me")) or path.rstrip("/") in (PREFIX, f"{PREFIX}/.search"):
+        return Rejected(501, "not supported: see ServiceProviderConfig")
+    return not_there("resource")
+
+
+async def _record(caller: Caller, door: _Door, request: Request, rejected: Rejected) -> None:
+    """Put a refused change on the audit record where its use case has not done so."""
+    if door.action and not rejected.is_on_record:
+        event = caller.event(door.action, target=str(request.path_params.get("id", ""))[:64])
+        await record_unproved(caller.runtime, replace(event, reason=rejected.reason, check=rejected.check))
+
+
+def _asked(words: dict[str, Any], resource: ResourceType, caller: Caller) -> Asked:
+    return read_asked(resource, words, strict=caller.dialect.strict)
+
+
+def _projection(request: Request, resource: ResourceType) -> Projection:
+    words = read_query(request)
+    wanted, unwanted = words.get("attributes", ""), words.get("excludedAttributes", "")
+    return read_projection(resource, wanted.split(","), unwanted.split(","))
+
+
+def _one(resource: dict[str, Any], etag: str, location: str, status: int = 200) -> Response:
+    return answer(resource, status, headers={"etag": etag, "location": location})
+
+
+def _address(request: Request, caller: Caller, endpoint: str) -> str:
+    return f"{caller.base}/{endpoint}/{request.path_params['id']}"
+
+
+def _if_match(request: Request) -> str:
+    return request.headers.get("if-match", "")
+
+
+async def _list_users(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    return answer(await users.search(caller, _asked(read_query(request), USERS, caller)))
+
+
+async def _search_users(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    words = read_search(await read_json(request, limit=USER_BYTES))
+    return answer(await users.search(caller, _asked(words, USERS, caller)))
+
+
+async def _create_user(request: Request, caller: Caller) -> Response:
+    await caller.spend("write")
+    body = await read_json(request, limit=USER_BYTES)
+    user, etag = await users.create(caller, body, _projection(request, USERS))
+    return _one(user, etag, f"{caller.base}/Users/{user['id']}", 201)
+
+
+async def _get_user(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    user, etag = await users.get(caller, request.path_params["id"], _projection(request, USERS))
+    return _unless_known(request, user, etag, _address(request, caller, "Users"))
+
+
+def _unless_known(request: Request, resource: dict[str, Any], etag: str, location: str) -> Response:
+    if preconditions.names(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers={"etag": etag})
+    return _one(resource, etag, location)
+
+
+async def _put_user(request: Request, caller: Caller) -> Response:
+    body = await read_json(request, limit=USER_BYTES)
+    await caller.spend("give_back" if _says_inactive(body) else "write")
+    projection = _projection(request, USERS)
+    user, etag = await users.put(caller, request.path_params["id"], body, _if_match(request), projection)
+    return _one(user, etag, _address(request, caller, "Users"))
+
+
+def _says_inactive(body: Any) -> bool:
+    named = {name.casefold(): value for name, value in body.items()} if isinstance(body, dict) else {}
+    return str(named.get("active")).casefold() == "false"
+
+
+async def _patch_user(request: Request, caller: Caller) -> Response:
+    body = await read_json(request, limit=USER_BYTES)
+    operations = read_operations(body, caller.dialect)
+    await caller.spend(_kind(operations))
+    projection = _projection(request, USERS)
+    user, etag = await users.patch(caller, request.path_params["id"], operations, _if_match(request), projection)
+    return _one(user, etag, _address(request, caller, "Users"))
+
+
+def _kind(operations: list[Operation]) -> Kind:
+    """Return `give_back` for operations that do nothing but deactivate."""
+    try:
+        made = apply_patch(USERS, {}, operations[:2], Dialect())
+    except Rejected:
+        return "write"
+    return "give_back" if made == {"active": False} and len(operations) <= 2 else "write"
+
+
+async def _delete_user(request: Request, caller: Caller) -> Response:
+    await caller.spend("give_back")
+    await users.delete(caller, request.path_params["id"], _if_match(request))
+    return answer(None, 204)
+
+
+async def _list_groups(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    return answer(await groups.search(caller, _asked(read_query(request), GROUPS, caller)))
+
+
+async def _search_groups(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    words = read_search(await read_json(request, limit=USER_BYTES))
+    return answer(await groups.search(caller, _asked(words, GROUPS, caller)))
+
+
+async def _create_group(request: Request, caller: Caller) -> Response:
+    await caller.spend("write")
+    body = await read_json(request, limit=GROUP_BYTES)
+    group, etag = await groups.create(caller, body, _projection(request, GROUPS))
+    return _one(group, etag, f"{caller.base}/Groups/{group['id']}", 201)
+
+
+async def _get_group(request: Request, caller: Caller) -> Response:
+    await caller.spend("read")
+    group, etag = await groups.get(caller, request.path_params["id"], _projection(request, GROUPS))
+    return _unless_known(request, group, etag, _address(request, caller, "Groups"))
+
+
+async def _put_group(request: Request, caller: Caller) -> Response:
+    await caller.spend("write")
+    body = await read_json(request, limit=GROUP_BYTES)
+    projection = _projection(request, GROUPS)
+    group, etag = await groups.put(caller, request.path_params["id"], body, _if_match(request), projection)
+    return _one(group, etag, _address(request, caller, "Groups"))
+
+
+async def _patch_group(request: Request, caller: Caller) -> Response:
+    """PATCH a group: 204 unless attributes were asked for, so that a large group is not read to change one member."""
+    await caller.spend("write")
+    body = await read_json(request, limit=GROUP_BYTES)
+    operations = read_operations(body, caller.dialect)
+    asked = read_query(request)
+    projection = _projection(request, GROUPS) if {"attributes", "excludedAttributes"} & asked.keys() else None
+    which = request.path_params["id"]
+    group, etag = await groups.patch(caller, which, operations, _if_match(request), projection)
+    if projection is None:
+        return answer(None, 204, headers={"etag": etag})
+    return _one(group, etag, _address(request, caller, "Groups"))
+
+
+async def _delete_group(request: Request, caller: Caller) -> Response:
+    await caller.spend("write")
+    await groups.delete(caller, request.path_params["id"], _if_match(request))
+    return answer(None, 204)
+
+
+async def _config(_: Request, caller: Caller) -> Response:
+    now = caller.runtime.clock.now()
+    pool = await caller.runtime.database.read(lambda tx: ledger.read(tx, caller.organization.id, now=now))
+    heard = await caller.recorder.heard()
+    gate = {
+        "mode": caller.organization.scim_mode,
+        "whenFull": caller.organization.scim_when_full,
+        "seats": {"limit": pool.purchased, "used": pool.used, "reserved": pool.reserved},
+        "ignored": [{"name": name, "times": heard[name]} for name in sorted(heard)],
+    }
+    return answer(discovery.service_provider_config(caller.base, gate=gate))
+
+
+async def _resource_types(request: Request, caller: Caller) -> Response:
+    return _everything(request, discovery.resource_types(caller.base))
+
+
+async def _resource_type(request: Request, caller: Caller) -> Response:
+    return _described(request, discovery.resource_types(caller.base))
+
+
+async def _schemas(request: Request, caller: Caller) -> Response:
+    return _everything(request, discovery.schemas(caller.base))
+
+
+async def _schema(request: Request, caller: Caller) -> Response:
+    return _described(request, discovery.schemas(caller.base))
+
+
+def _everything(request: Request, documents: dict[str, dict[str, Any]]) -> Response:
+    if "filter" in read_query(request):
+        raise Rejected(403, "these documents cannot be filtered (RFC 7644 4)")
+    found = list(documents.values())
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": len(found),
+        "itemsPerPage": len(found),
+        "startIndex": 1,
+        "Resources": found,
+    }
+    return answer(body)
+
+
+def _described(request: Request, documents: dict[str, dict[str, Any]]) -> Response:
+    found = documents.get(request.path_params["id"])
+    if found is None:
+        raise not_there("description")
+    return answer(found)

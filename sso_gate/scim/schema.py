@@ -95,7 +95,7 @@ EVERYWHERE = (
 
 @dataclass(frozen=True)
 class ResourceType:
-    """Users or Groups: endpoint, core schema, extensions, and the names that clients use for an extension's attribute."""
+    """Users or Groups: endpoint, core schema, extensions, and other names for an extension's attribute."""
 
     name: str
     endpoint: str

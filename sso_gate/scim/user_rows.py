@@ -16,7 +16,13 @@ from sso_gate.scim.person import Person
 from sso_gate.storage.tables import identity, member, scim_group, scim_group_member, scim_user, scim_value
 
 # Attributes that clients look people up by, besides userName, externalId and id.
-LOOKED_UP = ("emails.value", "phoneNumbers.value", "name.familyName", "name.givenName", f"{ENTERPRISE_URN}:employeeNumber")
+LOOKED_UP = (
+    "emails.value",
+    "phoneNumbers.value",
+    "name.familyName",
+    "name.givenName",
+    f"{ENTERPRISE_URN}:employeeNumber",
+)
 _SAID = (scim_user.c.external_id, scim_user.c.wanted, scim_user.c.attributes, scim_user.c.changed_at)
 
 
@@ -96,7 +102,9 @@ def forget(tx: Connection, member_id: str) -> None:
 def groups_of(tx: Connection, people: Collection[str]) -> dict[str, list[dict[str, str]]]:
     """Return the groups of each of these members, as `value` and `display`, by name of the group."""
     link = scim_group_member.c
-    found = select(link.member, scim_group.c.id, scim_group.c.display_name).join(scim_group, scim_group.c.id == link.group)
+    found = select(link.member, scim_group.c.id, scim_group.c.display_name).join(
+        scim_group, scim_group.c.id == link.group
+    )
     groups: dict[str, list[dict[str, str]]] = {}
     for row in tx.execute(found.where(link.member.in_(list(people))).order_by(scim_group.c.display_key)):
         groups.setdefault(row.member, []).append({"value": row.id, "display": row.display_name, "type": "direct"})

@@ -90,10 +90,11 @@ class _Translation:
         if path not in user_rows.LOOKED_UP:
             return None
         table, word = scim_value.c, user_rows.looked_up(comparable(place.leaf, value))
-        told = select(table.member).where(table.organization == self.organization, table.path == path, table.value == word)
-        if path == "emails.value":
-            told = union_all(told, self._by_address(value))
-        return Narrowed(member.c.id.in_(told), is_exact=False)
+        told = select(table.member).where(
+            table.organization == self.organization, table.path == path, table.value == word
+        )
+        everybody = union_all(told, self._by_address(value)) if path == "emails.value" else told
+        return Narrowed(member.c.id.in_(everybody), is_exact=False)
 
     def _by_address(self, value: str) -> Select[Any]:
         """Return who came by login: their address is their only one."""
@@ -106,7 +107,7 @@ class _Translation:
         return Narrowed(member.c.id.in_(found))
 
     def _element(self, place: Place, inner: Filter) -> Narrowed | None:
-        """Return what an `eq` on the element's value says: Entra ID matches people by `emails[type eq "work"].value`."""
+        """Return what an `eq` on the element's value says: Entra ID matches by `emails[type eq "work"].value`."""
         terms = _flattened(inner)
         for term in terms:
             if isinstance(term, Compare) and term.op == "eq" and term.value is not None:
@@ -118,4 +119,3 @@ class _Translation:
 
 def _flattened(found: Filter) -> list[Filter]:
     return [one for term in found.terms for one in _flattened(term)] if isinstance(found, Both) else [found]
-

@@ -1,7 +1,7 @@
 """People, created, changed and removed by a provisioning client: each request is one transaction under the pool's lock.
 
-The order of refusals is: 404, 412, 400 that need the resource, 409 uniqueness, 403 protection, 403 seat. A refusal undoes the
-whole request and is on the audit record, in the same transaction.
+The order of refusals is: 404, 412, 400 that need the resource, 409 uniqueness, 403 protection, 403 seat. A refusal
+undoes the whole request and is on the audit record, in the same transaction.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ async def _changing(
                 person = work(change)
         except Rejected as rejected:
             audit.record(provision.tx, [refusals.denied(change.event, rejected, provision.pool)])
-            return rejected
+            return rejected.recorded()
         return person, _groups(provision.tx, person)
 
     result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
@@ -96,12 +96,12 @@ def _groups(tx: Connection, person: Person | None) -> list[dict[str, str]]:
     return user_rows.groups_of(tx, [person.member.id]).get(person.member.id, []) if person else []
 
 
-async def create(caller: Caller, body: Any, projection: Projection) -> Resource:
-    """Return the new person; `Rejected`: 400, 409 `uniqueness`, 403 `seat_unavailable`."""
+async def create(caller: Caller, body: Any, projection: Projection) -> tuple[Resource, str]:
+    """Return the new person and their ETag; `Rejected`: 400, 409 `uniqueness`, 403 `seat_unavailable`."""
     document = _read(caller, body)
     person, groups = await _changing(caller, Action.SCIM_USER_CREATE, "", lambda change: _create(change, document))
     assert person is not None  # noqa: S101 - a creation leaves somebody
-    return shown(person, caller.base, groups, "", projection)
+    return shown(person, caller.base, groups, "", projection), person.etag
 
 
 def _read(caller: Caller, body: Any) -> Resource:
@@ -147,7 +147,7 @@ def _again(change: _Change, member_id: str) -> Person:
     return person
 
 
-async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection) -> Resource:
+async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection) -> tuple[Resource, str]:
     """Return the person, replaced by what was sent; `active` missing means unchanged, not true."""
     document = _read(caller, body)
     return await _replace(caller, user_id, if_match, projection, lambda _: dict(document))
@@ -155,7 +155,7 @@ async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection
 
 async def patch(
     caller: Caller, user_id: str, operations: list[Operation], if_match: str, projection: Projection
-) -> Resource:
+) -> tuple[Resource, str]:
     """Return the person as the operations leave them."""
     return await _replace(
         caller, user_id, if_match, projection, lambda old: apply_patch(USERS, old, operations, caller.dialect)
@@ -164,13 +164,13 @@ async def patch(
 
 async def _replace(
     caller: Caller, user_id: str, if_match: str, projection: Projection, make: Callable[[Resource], Resource]
-) -> Resource:
+) -> tuple[Resource, str]:
     def work(change: _Change) -> Person:
         return _change_to(change, change.find(user_id, if_match), make)
 
     person, groups = await _changing(caller, Action.SCIM_USER_UPDATE, user_id[:64], work)
     assert person is not None  # noqa: S101 - a change leaves somebody
-    return shown(person, caller.base, groups, "", projection)
+    return shown(person, caller.base, groups, "", projection), person.etag
 
 
 def _change_to(change: _Change, person: Person, make: Callable[[Resource], Resource]) -> Person:
@@ -230,7 +230,9 @@ def _require_dispensable(change: _Change, person: Person) -> None:
 
 def _note_sessions_ended(change: _Change, person: Person) -> None:
     cause = {"cause": change.event.action}
-    audit.record(change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.member.id), changes=cause)])
+    audit.record(
+        change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.member.id), changes=cause)]
+    )
 
 
 async def delete(caller: Caller, user_id: str, if_match: str) -> None:

@@ -1,7 +1,7 @@
 """What a client sends as values of the attribute table: checked, in canonical names, nothing unknown kept.
 
-In compatible mode the dialects are understood that Entra ID and Okta really send; whatever was ignored is noted, by name
-only. Nothing that touches `active` is ever ignored. Source: RFC 7643 2.3 (types), 2.5 (unassigned values).
+In compatible mode the dialects are understood that Entra ID and Okta really send; whatever was ignored is noted, by
+name only. Nothing that touches `active` is ever ignored. Source: RFC 7643 2.3 (types), 2.5 (unassigned values).
 """
 
 import unicodedata
@@ -19,7 +19,7 @@ MAX_NOTES = 20
 
 @dataclass(slots=True)
 class Dialect:
-    """How the client's words are read: `strict` refuses what compatible mode understands; `ignored` is what was left out."""
+    """How words are read: `strict` refuses what compatible mode understands; `ignored` is what was left out."""
 
     strict: bool = False
     ignored: set[str] = field(default_factory=set)
@@ -104,9 +104,7 @@ def read_extension(schema: Schema, value: Any, dialect: Dialect) -> dict[str, An
     return found
 
 
-def _read_named(
-    found: dict[str, Any], attribute: Attribute | None, name: str, value: Any, dialect: Dialect
-) -> None:
+def _read_named(found: dict[str, Any], attribute: Attribute | None, name: str, value: Any, dialect: Dialect) -> None:
     if attribute is None:
         dialect.ignore(name)
     elif attribute.mutability != "readOnly":
@@ -194,7 +192,11 @@ def _text(attribute: Attribute, value: Any, dialect: Dialect) -> str:
     if not isinstance(value, str):
         raise invalid("invalidValue", f"{attribute.name}: expected a text")
     check_text(attribute.name, value)
-    if dialect.strict and attribute.canonical and value.casefold() not in {one.casefold() for one in attribute.canonical}:
+    if (
+        dialect.strict
+        and attribute.canonical
+        and value.casefold() not in {one.casefold() for one in attribute.canonical}
+    ):
         raise invalid("invalidValue", f"{attribute.name}: expected one of {', '.join(attribute.canonical)}")
     return value
 

@@ -213,6 +213,7 @@ _sealed("organization", "reference")
 _sealed("organization", "person")
 Index(
     "ix_audit_event_unsealed",
+    audit_event.c.happened_at,
     audit_event.c.id,
     sqlite_where=audit_event.c.position.is_(None),
     postgresql_where=audit_event.c.position.is_(None),

@@ -48,8 +48,8 @@ def attack_valkey() -> Iterator[ThrowAwayValkey]:
 @pytest.fixture(scope="session")
 def _two_workers(_forge: Forge, attack_valkey: ThrowAwayValkey) -> Iterator[Scene]:
     with (
-        closing(RunningGate(WORKERS="2", REDIS_URL=attack_valkey.url)) as gate,
-        closing(Scene(gate, _forge)) as scene,
+        closing(RunningGate(WORKERS="2", REDIS_URL=attack_valkey.url, LOGIN_RATE="5/30m")) as gate,
+        closing(Scene(gate, _forge, with_rival=False)) as scene,
     ):
         yield scene
 

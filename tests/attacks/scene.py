@@ -1,4 +1,4 @@
-"""Where attacks happen: a running gate, two organizations with forged providers, and what every attack must leave alone.
+"""Where attacks happen: a running gate, two organizations with forged providers, and what an attack must leave alone.
 
 An attack comes in the best position that its name allows: in the browser with a login under way, with the right
 RelayState and the right request, so that only its own flaw can refuse it. Afterwards that login is finished.
@@ -137,11 +137,12 @@ class Scene:
     forge: Forge
     keys: dict[str, KeyPair] = field(default_factory=lambda: {name: make_key_pair(name) for name in _KEYS})
     canary: Canary = field(default_factory=Canary)
+    with_rival: bool = True
 
     def __post_init__(self) -> None:
         """Apply both organizations."""
         self.acme = Organization(seats=20, domains=["acme.example"])
-        self.rival = Organization(seats=5, domains=["rival.example"])
+        self.rival = Organization(seats=4, domains=["rival.example"])
         for organization in (self.acme, self.rival):
             organization.domains.append(organization.domain)
             organization.files |= {f"{name}.pem": pair.certificate for name, pair in self.keys.items()}
@@ -149,13 +150,16 @@ class Scene:
         self.second = self.add_saml(self.acme, "second", key="second")
         self.restart = self.add_saml(self.acme, "restart", lines='accept_unsolicited = "restart"')
         self.accept = self.add_saml(self.acme, "accept", lines='accept_unsolicited = "accept"')
+        self.doomed = self.add_saml(self.acme, "doomed")
         self.sealed = self.add_saml(self.acme, "sealed", lines='encrypted_assertions = "require"')
         self.rivals = self.add_saml(self.rival, "saml")  # the same provider: its messages differ by address alone
-        self.oidc = self.acme.add_oidc(self.forge.issuer, client_id=self.forge.client_id, secret=self.forge.client_secret)
+        self.oidc = self.acme.add_oidc(
+            self.forge.issuer, client_id=self.forge.client_id, secret=self.forge.client_secret
+        )
         self.rivals_oidc = self.rival.add_oidc(
             self.forge.issuer, client_id=self.forge.client_id, secret=self.forge.client_secret
         )
-        for organization in (self.acme, self.rival):
+        for organization in (self.acme, self.rival) if self.with_rival else (self.acme,):
             self.gate.applied(organization)
         self.database = self.gate.folder / "var"
         self.own_certificate = self._own_certificate()
@@ -222,7 +226,7 @@ class Scene:
     def counts(self) -> Counts:
         tables = ("member", "identity", "seat_entry", "audit_event")
         with closing(self._connect()) as connection:
-            rows = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608 - names from above
+            rows = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
             used = connection.execute("SELECT sum(used) FROM seat_pool").fetchone()[0]
         return Counts(rows["member"], rows["identity"], used, rows["seat_entry"], rows["audit_event"])
 
@@ -231,7 +235,7 @@ class Scene:
         where = " AND ".join(f"{name} = ?" for name in columns) or "1 = 1"
         with closing(self._connect()) as connection:
             connection.row_factory = sqlite3.Row
-            query = f"SELECT * FROM audit_event WHERE {where} ORDER BY id"  # noqa: S608 - column names of this file
+            query = f"SELECT * FROM audit_event WHERE {where} ORDER BY id"
             return [dict(row) for row in connection.execute(query, list(columns.values()))]
 
     def member(self, email: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from ipaddress import ip_network
 
 import pytest
@@ -26,6 +27,13 @@ PLACES = [
     "http://user:word@127.0.0.1",
 ]
 
+ODD = {
+    "issuer": "https://evil.example",
+    "token_endpoint": "http://169.254.169.254/token",
+    "jwks_uri": "file:///etc/passwd",
+    "authorization_endpoint": "javascript:alert(1)",
+}
+
 
 @pytest.fixture(scope="module")
 def placed(_scene):
@@ -46,11 +54,10 @@ def test_ssrf_by_discovery(scene, placed, jar, place):
     scene.refused(lambda: jar.get(address, headers=new_address()), "discovery_refused", connection=placed[place])
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_ssrf_by_metadata(scene, place):
+def test_ssrf_by_metadata_when_a_connection_is_saved(scene):
     organization = Organization()
     organization.connections.append(
-        f'\n[[connections]]\nid = "{organization.slug}-x"\nprotocol = "saml"\nmetadata_url = "{place}/metadata"\n'
+        f'\n[[connections]]\nid = "{organization.slug}-x"\nprotocol = "saml"\nmetadata_url = "{PLACES[0]}/metadata"\n'
     )
     ran = scene.gate.apply(organization)
     assert ran.code != 0
@@ -58,25 +65,38 @@ def test_ssrf_by_metadata(scene, place):
     assert not scene.member(organization.owner), "nothing of the file was applied"
 
 
-@pytest.mark.parametrize(
-    "bend",
-    [
-        {"issuer": "https://evil.example"},
-        {"token_endpoint": "http://169.254.169.254/token"},
-        {"jwks_uri": "file:///etc/passwd"},
-        {"authorization_endpoint": "javascript:alert(1)"},
-    ],
-    ids=lambda bend: next(iter(bend)),
-)
-def test_discovery_document_of_somebody_else(scene, jar, bend):
-    with Forge() as forge:
-        forge.bend(DISCOVERY, bend)
-        organization = Organization()
-        connection = organization.add_oidc(forge.issuer, client_id="gate", secret=forge.client_secret)
-        scene.gate.applied(organization)
-        page = jar.get(f"{scene.gate.origin}/login/{connection}", headers=new_address())
-        if page.status == 302:  # an address that is only used later is checked when it is used
-            page = scene.callback(jar, forge.log_in(page.location), connection)
+@pytest.mark.parametrize("place", PLACES)
+async def test_ssrf_by_any_fetch(place):
+    """Every fetch of the gate goes through this client: metadata, discovery, keys, tokens."""
+    fetcher = Fetcher((ip_network("127.0.0.0/8"),))
+    with pytest.raises(Refused) as refused:
+        await fetcher.get(f"{place}/metadata", expected=Expected(Reason.DISCOVERY_REFUSED))
+    assert refused.value.reason is Reason.DISCOVERY_REFUSED
+    await fetcher.aclose()
+
+
+@pytest.fixture(scope="module")
+def bent(_scene):
+    """Return connections of providers each of which has one odd word in its discovery document."""
+    organization, forges = Organization(), {}
+    with ExitStack() as stack:
+        for number, word in enumerate(ODD):
+            forge = forges[word] = stack.enter_context(Forge())
+            forge.bend(DISCOVERY, {word: ODD[word]})
+            organization.connections.append(
+                f'\n[[connections]]\nid = "{organization.slug}-{number}"\nprotocol = "oidc"\n'
+                f'issuer = "{forge.issuer}"\nclient_id = "gate"\nclient_secret = "{forge.client_secret}"\n'
+            )
+        _scene.gate.applied(organization)
+        yield {word: (f"{organization.slug}-{number}", forges[word]) for number, word in enumerate(ODD)}
+
+
+@pytest.mark.parametrize("word", ODD)
+def test_ssrf_by_an_odd_word_in_a_discovery_document(scene, bent, jar, word):
+    connection, forge = bent[word]
+    page = jar.get(f"{scene.gate.origin}/login/{connection}", headers=new_address())
+    if page.status == 302:  # an address that is only used later is checked when it is used
+        page = scene.callback(jar, forge.log_in(page.location), connection)
     assert page.status == 400
     assert scene.events()[-1]["reason"] in {"discovery_refused", "token_refused"}
 

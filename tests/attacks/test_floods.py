@@ -7,12 +7,11 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from tests.attacks.scene import SESSION, new_address
-from tests.integration.gate import Organization, RunningGate
 from tests.support.browser_jar import BrowserJar
+from tests.support.saml_forge import PERSISTENT
 
 
 def test_garbage_flood_is_counted_and_not_stored_row_by_row(scene):
@@ -22,11 +21,10 @@ def test_garbage_flood_is_counted_and_not_stored_row_by_row(scene):
     began = time.monotonic()
 
     def post(_):
-        return httpx2.post(
-            f"{scene.gate.address}/sso/saml/{scene.saml}/acs",
+        return scene.gate.client.post(
+            f"/sso/saml/{scene.saml}/acs",
             data={"SAMLResponse": secrets.token_urlsafe(2000), "RelayState": "x"},
             headers={"Host": scene.gate.host, **address},
-            timeout=30,
         )
 
     with scene.bounded_memory(), ThreadPoolExecutor(4) as threads:
@@ -70,22 +68,19 @@ def test_seat_flood_one_address_under_many_names_takes_one_seat(scene):
         with BrowserJar() as browser:
             pending = scene.begin(browser)
             message = scene.world(pending).message(
-                name_id=f"many-{number}", attributes={"mail": ["many@acme.example"]}
+                name_id=f"many-{number}", name_id_format=PERSISTENT, attributes={"mail": ["many@acme.example"]}
             )
             page = scene.post(browser, message.encoded(), relay_state=pending.relay_state)
             outcomes.append(page.status)
     assert outcomes == [303, *[403] * 11]
     after = scene.counts()
-    assert (after.members, after.seats) == (before.members + 1, before.seats + 1)
+    assert (after.members, after.entries) == (before.members + 1, before.entries + 1)
     assert scene.events()[-1]["reason"] == "subject_conflict"
 
 
 def test_seat_flood_strangers_beyond_the_limit_take_none(scene):
     """Sixteen people at the same moment for three free seats: three sessions, and never a seat too many."""
-    organization = Organization(seats=4)
-    organization.files["idp.pem"] = scene.keys["idp"].certificate
-    connection = scene.add_saml(organization, "saml")
-    scene.gate.applied(organization)
+    organization, connection = scene.rival, scene.rivals
 
     def come(number):
         with BrowserJar() as browser:
@@ -115,29 +110,22 @@ def test_break_glass_guessing(scene, jar):
     assert [event["reason"] for event in events] == ["token_invalid"] * 10 + ["rate_limited"] * 2
 
 
-def test_login_rate_beyond_it_every_message_is_429(scene):
-    """A gate with the real limit: what comes too often is not even read, and the client is told when to come back."""
-    gate = RunningGate(LOGIN_RATE="5/1m")
-    try:
-        organization = Organization()
-        organization.files["idp.pem"] = scene.keys["idp"].certificate
-        connection = scene.add_saml(organization, "saml")
-        gate.applied(organization)
-        sent = [
-            gate.client.post(
-                f"/sso/saml/{connection}/acs", data={"SAMLResponse": "x"}, headers={"Host": gate.host, **headers}
-            )
-            for headers in [new_address()] * 8
-        ]
-        assert [answer.status_code for answer in sent] == [400] * 5 + [429] * 3
-        assert sent[-1].headers["retry-after"] == "60"
-        begun = gate.client.get(f"/login/{connection}", headers={"Host": gate.host, **new_address()})
-        assert begun.status_code == 302, "another client is not held up"
-        network = [f"2001:db8:1:2::{number:x}" for number in range(1, 8)]
-        codes = [
-            gate.client.get(f"/login/{connection}", headers={"Host": gate.host, "X-Forwarded-For": one}).status_code
-            for one in network
-        ]
-        assert codes == [302] * 5 + [429] * 2, "a network of one customer is one client"
-    finally:
-        gate.close()
+def test_login_rate_beyond_it_every_message_is_429(two_workers):
+    """A gate with a low limit, counted over its processes: what comes too often is not even read, and the client is told when to come back."""
+    gate, connection = two_workers.gate, two_workers.saml
+    sent = [
+        gate.client.post(
+            f"/sso/saml/{connection}/acs", data={"SAMLResponse": "x"}, headers={"Host": gate.host, **headers}
+        )
+        for headers in [new_address()] * 8
+    ]
+    assert [answer.status_code for answer in sent] == [400] * 5 + [429] * 3
+    assert sent[-1].headers["retry-after"] == "1800"
+    begun = gate.client.get(f"/login/{connection}", headers={"Host": gate.host, **new_address()})
+    assert begun.status_code == 302, "another client is not held up"
+    network = [f"2001:db8:1:2::{number:x}" for number in range(1, 8)]
+    codes = [
+        gate.client.get(f"/login/{connection}", headers={"Host": gate.host, "X-Forwarded-For": one}).status_code
+        for one in network
+    ]
+    assert codes == [302] * 5 + [429] * 2, "a network of one customer is one client"

@@ -85,7 +85,7 @@ FORGERIES = {
         "signature_invalid",
         lambda w: redirected(request_xml(w), w.scene.keys["stranger"]),
     ),
-    "wrapped": ("structure_refused", wrapped),
+    "wrapped": ("signature_profile", wrapped),
     "changed_after_signing": (
         "signature_invalid",
         lambda w: {

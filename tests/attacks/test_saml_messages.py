@@ -16,7 +16,6 @@ from tests.attacks.scene import new_address
 from tests.support.keys import make_key_pair
 from tests.support.saml_forge import (
     DS,
-    SAML,
     XENC,
     assertion_of,
     attribute,
@@ -121,9 +120,7 @@ def filled(world, unit):
     return encode(xml.replace("</samlp:Response>", unit * ((190_000 - len(xml)) // len(unit)) + "</samlp:Response>"))
 
 
-LAUGHS = "<!DOCTYPE r [" + "".join(
-    f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha" * 50}">' for n in range(12)
-)
+LAUGHS = "<!DOCTYPE r [" + "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha" * 50}">' for n in range(12))
 
 HOUR = timedelta(hours=1)
 
@@ -212,18 +209,25 @@ FORGERIES = {
     "billion_laughs": ("structure_refused", lambda w: with_doctype(w, f"{LAUGHS}]>", "&l11;")),
     "comment_in_the_name": (
         "structure_refused",
-        lambda w: marked_up(w, "owner@acme.example.evil", "owner@acme.example<!---->.evil", name_id="owner@acme.example.evil"),
+        lambda w: marked_up(
+            w, "owner@acme.example.evil", "owner@acme.example<!---->.evil", name_id="owner@acme.example.evil"
+        ),
     ),
     "processing_instruction_in_the_name": (
         "structure_refused",
-        lambda w: marked_up(w, "owner@acme.example.evil", "owner@acme.example<?x?>.evil", name_id="owner@acme.example.evil"),
+        lambda w: marked_up(
+            w, "owner@acme.example.evil", "owner@acme.example<?x?>.evil", name_id="owner@acme.example.evil"
+        ),
     ),
     "comment_in_the_digest": (
         "structure_refused",
         lambda w: encode(etree.tostring(w.message().tree()).replace(b"<ds:DigestValue>", b"<ds:DigestValue><!--x-->")),
     ),
     "utf_16": ("message_malformed", lambda w: base64.b64encode(w.message().xml().encode("utf-16")).decode()),
-    "utf_7_declared": ("structure_refused", lambda w: encode('<?xml version="1.0" encoding="UTF-7"?>' + w.message().xml())),
+    "utf_7_declared": (
+        "structure_refused",
+        lambda w: encode('<?xml version="1.0" encoding="UTF-7"?>' + w.message().xml()),
+    ),
     "nul_after_the_document": ("message_malformed", lambda w: encode(etree.tostring(w.message().tree()) + b"\0")),
     "second_document": ("message_malformed", lambda w: encode(etree.tostring(w.message().tree()) * 2)),
     "base64_with_garbage": ("message_malformed", lambda w: "!" + w.message().encoded()),
@@ -240,7 +244,7 @@ FORGERIES = {
     # floods
     "flood_of_elements": ("message_too_large", lambda w: filled(w, "<a/>")),
     "flood_of_depth": (
-        "message_malformed",
+        "message_too_large",
         lambda w: encode("<a>" * 20_000 + "</a>" * 20_000),
     ),
     "flood_of_namespaces": (

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.integration.gate import RunningGate
+from tests.integration.gate import Organization, RunningGate
 from tests.integration.people import SESSION, lay_road
 from tests.support.browser_jar import BrowserJar
 from tests.support.proxies import APP_HOST, running_proxy
@@ -34,8 +34,6 @@ class _App(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory, _samlp_server, oidc_provider):
-    from tests.integration.gate import Organization
-
     port = free_port()
     app = ThreadingHTTPServer(("127.0.0.1", 0), _App)
     threading.Thread(target=app.serve_forever).start()
@@ -84,7 +82,9 @@ def test_the_cookie_of_an_applications_host_is_worth_nothing_elsewhere(house, br
     cookie = {"Cookie": f"{SESSION}={browser_jar.cookie(SESSION, APP_HOST).value}", "Accept": "application/json"}
     asked = {"X-Forwarded-Host": urlsplit(house.url).netloc, "X-Forwarded-Proto": "http"}
     assert house.gate.client.get("/check", headers={**cookie, **asked}).status_code == 200
-    assert house.gate.client.get("/check", headers={**cookie, "X-Forwarded-Host": "other.localhost:1"}).status_code == 401
+    assert (
+        house.gate.client.get("/check", headers={**cookie, "X-Forwarded-Host": "other.localhost:1"}).status_code == 401
+    )
     assert house.gate.client.get("/check", headers=cookie).status_code == 401
     assert house.gate.client.get("/", headers=cookie).status_code == 302
     assert house.gate.client.get("/settings/billing", headers=cookie).status_code == 302

@@ -179,9 +179,7 @@ def test_an_openid_connection_has_no_saml_metadata(road, browser_jar):
     assert browser_jar.get(f"{road.gate.origin}/sso/saml/{road.organization.oidc}/metadata").status == 404
 
 
-@pytest.mark.parametrize(
-    ("wish", "word"), [("?lang=pt-BR", "Entrar"), ("?lang=es", "sesión"), ("?lang=en", "Log in")]
-)
+@pytest.mark.parametrize(("wish", "word"), [("?lang=pt-BR", "Entrar"), ("?lang=es", "sesión"), ("?lang=en", "Log in")])
 def test_the_language_of_a_page_is_chosen_by_its_address(road, browser_jar, wish, word):
     page = browser_jar.get(f"{road.gate.origin}/login{wish}", headers={"Accept-Language": "de"})
     assert word in page.text

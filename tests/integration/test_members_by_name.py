@@ -3,14 +3,12 @@
 import pytest
 
 from tests.integration.gate import Organization
-from tests.integration.people import SESSION, session_of
+from tests.integration.people import SESSION, lay_road, session_of
 from tests.support.browser_jar import BrowserJar
 
 
 @pytest.fixture(scope="module")
 def listed(gate, _samlp_server, oidc_provider):
-    from tests.integration.people import lay_road
-
     organization = Organization(seats=100)
     for name in ("any", "verified", "foreign", "later", "primary"):
         organization.add_member(name, role="admin")
@@ -63,12 +61,13 @@ def test_another_connection_with_a_bound_address_is_somebody_else(listed):
         assert listed.last_refusal()["reason"] == "subject_conflict"
 
 
-def test_an_unverified_address_binds_nobody(listed, browser_jar):
-    page = listed.oidc_login(browser_jar, listed.person("verified", email_verified=False))
-    assert page.status == 403
-    assert listed.last_refusal()["reason"] == "email_unverified"
-    assert listed.oidc_login(browser_jar, listed.person("verified")).status == 303
-    assert role_of(listed, browser_jar) == "admin"
+def test_an_unverified_address_binds_nobody(listed):
+    with BrowserJar() as first, BrowserJar() as second:
+        page = listed.oidc_login(first, listed.person("verified", email_verified=False))
+        assert page.status == 403
+        assert listed.last_refusal()["reason"] == "email_unverified"
+        assert listed.oidc_login(second, listed.person("verified")).status == 303
+        assert role_of(listed, second) == "admin"
 
 
 def test_an_address_outside_of_the_organizations_domains_binds_nobody(listed, browser_jar):

@@ -105,7 +105,6 @@ def test_garbage_is_refused_at_once(road, browser_jar, fields, reason):
 
 
 def test_a_forged_message_about_somebody_else_is_refused(road, browser_jar):
-    address = f"{road.gate.origin}/sso/saml/{road.organization.saml}"
     departure = browser_jar.get(road.login_url(road.organization.saml))
     form = road.saml_idp.login(road.newcomer(), departure.location, jar=browser_jar)
     tree = saml_forge.etree.fromstring(base64.b64decode(form.fields["SAMLResponse"]))
@@ -114,7 +113,6 @@ def test_a_forged_message_about_somebody_else_is_refused(road, browser_jar):
     tree.insert(list(tree).index(assertion), twin)
     form.fields["SAMLResponse"] = saml_forge.encode(tree)
     refused(road, browser_jar.submit(form), "structure_refused")
-    assert address
 
 
 @pytest.mark.parametrize(

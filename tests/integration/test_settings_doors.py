@@ -120,5 +120,7 @@ def test_a_path_that_only_begins_like_the_settings_does_not_exist(road):
     ],
 )
 def test_every_area_is_open_to_exactly_those_of_the_table(road, cookies, area, kinds):
-    opened = {kind for kind, cookie in cookies.items() if answer(road, "GET", f"/settings/{area}", Cookie=cookie)[0] == 200}
+    opened = {
+        kind for kind, cookie in cookies.items() if answer(road, "GET", f"/settings/{area}", Cookie=cookie)[0] == 200
+    }
     assert opened == kinds

@@ -150,5 +150,3 @@ def test_a_released_persons_next_login_is_a_first_admission(gate, lay):
         assert gate.client.get("/check", headers={"Cookie": f"{SESSION}={session_of(bea)}"}).status_code in {401, 403}
         assert road.saml_login(carl, road.person("carl")).location == f"{gate.origin}/"
         assert "/denied/" in road.saml_login(bea, road.person("bea")).location
-
-

@@ -91,7 +91,7 @@ class Gate:
     async def settle(self, identity: Identity, hint: str = "unknown") -> Allowed | Denied:
         """Decide without Redis."""
         login = fresh_login(identity, self.runtime.clock)
-        return await self.door.combiner.settle(login, hint)  # type: ignore[arg-type]
+        return await self.door.combiner.settle(login, hint)  # type: ignore[arg-type]  # any of the three words
 
     async def pool(self, organization: str) -> Pool:
         """Return the organization's seats as SQL says."""
@@ -236,9 +236,7 @@ def moving_clock() -> MovingClock:
 
 
 @pytest.fixture
-async def inside(
-    gate_database: str, valkey: ThrowAwayValkey, moving_clock: MovingClock
-) -> AsyncIterator[Gate]:
+async def inside(gate_database: str, valkey: ThrowAwayValkey, moving_clock: MovingClock) -> AsyncIterator[Gate]:
     """A gate on an empty database of each kind and an empty Valkey, with a clock that is moved by hand."""
     async with open_gate(gate_database, valkey.socket_url, clock=moving_clock) as gate:
         yield gate

@@ -112,7 +112,8 @@ def groups(attributes: Attributes, names: AttributeMap) -> tuple[str, ...]:
     """Return the groups, each once, in the provider's order; what is no plain text of sensible length is left out."""
     wanted = (names.groups,) if names.groups else GROUPS
     values = next((attributes[known] for known in wanted if known in attributes), ())
-    texts = (text_of(value).strip() for value in values)
+    # As they are: " owners" is another group than "owners", which may be mapped to a role.
+    texts = (text_of(value) for value in values)
     return tuple(dict.fromkeys(text for text in texts if 0 < len(text) <= MAX_GROUP_CHARACTERS and text.isprintable()))
 
 

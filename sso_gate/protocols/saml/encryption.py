@@ -41,7 +41,7 @@ _OAEP_11 = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
 # SHA-1 is sound inside OAEP, which does not rest on collisions, and is what rsa-oaep-mgf1p means by default (XML
 # Encryption 5.5.2).
 _HASHES: dict[str, hashes.HashAlgorithm] = {
-    "http://www.w3.org/2000/09/xmldsig#sha1": hashes.SHA1(),  # noqa: S303 - see above
+    "http://www.w3.org/2000/09/xmldsig#sha1": hashes.SHA1(),  # noqa: S303 - names the mask function of OAEP, not a digest that anything is trusted by - see above
     "http://www.w3.org/2001/04/xmlenc#sha256": hashes.SHA256(),
     "http://www.w3.org/2001/04/xmldsig-more#sha384": hashes.SHA384(),
     "http://www.w3.org/2001/04/xmlenc#sha512": hashes.SHA512(),

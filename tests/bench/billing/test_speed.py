@@ -165,20 +165,21 @@ def changed(name: str, row: Row, i: int) -> Row:
 def test_a_hundred_thousand_invoices_are_proved_and_explained_within_seconds(engine, capsys):
     fill(engine)
     url = engine.url.render_as_string()
-    began = time.perf_counter()
-    assert main(["reconcile", "--database", url]) == 0
-    proved = time.perf_counter() - began
-    began = time.perf_counter()
-    assert main(["explain", f"INV-2026-{COPIES:06d}", "--database", url]) == 0
-    one = time.perf_counter() - began
-    began = time.perf_counter()
-    assert main(["explain", "--database", url]) == 0
-    told = time.perf_counter() - began
+    proved = processor_seconds("reconcile", "--database", url)
+    one = processor_seconds("explain", f"INV-2026-{COPIES:06d}", "--database", url)
+    told = processor_seconds("explain", "--database", url)
     said = capsys.readouterr().out
     assert said.count("Total:") == COPIES + 3
     assert "DIFFERS" not in said
     with capsys.disabled():
         print(f"{COPIES} invoices: reconcile {proved:.1f} s, explain one {one:.2f} s, explain all {told:.1f} s")  # noqa: T201
-    assert proved < 120
+    assert proved < 60
     assert one < 2
-    assert told < 300
+    assert told < 60
+
+
+def processor_seconds(*command: str) -> float:
+    """What a command that succeeds costs of one processor: unlike the clock, it hardly counts what others run."""
+    began = time.process_time()
+    assert main(command) == 0
+    return time.process_time() - began

@@ -449,7 +449,8 @@ def _access() -> Iterator[Sample]:
         "look": Values(held=("certificate AB:CD is new",), problem=""),
         "may_manage": True,
         "tested": False,
-        "untested": False,
+        "own": True,
+        "problem": "",
     }
     yield Sample("connection-saml", "console/connection.html", shown)
     off = {
@@ -457,7 +458,8 @@ def _access() -> Iterator[Sample]:
         "connection": oidc,
         "certificates": [],
         "look": Values(held=(), problem="HTTP 503"),
-        "untested": True,
+        "own": False,
+        "problem": "untested",
     }
     yield Sample("connection-oidc", "console/connection.html", off, 409)
     steps = [

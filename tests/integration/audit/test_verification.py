@@ -66,7 +66,7 @@ def test_one_flipped_byte_of_what_is_shown_is_a_changed_row(exported):
 
 
 def test_one_flipped_byte_of_the_canonical_text_is_a_changed_row(exported):
-    exported[7] = exported[7].replace("acme-okta\\\"", "acme-0kta\\\"", 1)
+    exported[7] = exported[7].replace('acme-okta\\"', 'acme-0kta\\"', 1)
     assert named(exported) == [(Kind.CHANGED, 7)]
 
 
@@ -136,7 +136,7 @@ def test_a_duplicated_row_is_named(exported):
 
 
 def test_a_cut_file_is_named(exported):
-    assert named(exported[:-6]) == [(Kind.CUT, len(exported) - 7)]
+    assert named(exported[:-6]) == [(Kind.CUT, len(exported) - 6)]
 
 
 def test_a_cut_tail_is_named_by_the_closing_checkpoint(exported):

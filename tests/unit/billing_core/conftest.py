@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tests.unit.billing_core import databases  # noqa: E402 # the root has to be known first
+from tests.unit.billing_core import databases  # noqa: E402 - after the profile is loaded # the root has to be known first
 from tests.unit.billing_core.firm import Firm  # noqa: E402
 
 
@@ -25,8 +25,9 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="long; ask for it with -m soak"))
 
 
-# How long an example takes says nothing on a machine that others use as well.
-settings.register_profile("billing_core", deadline=None)
+# How long an example takes says nothing on a machine that others use as well. Fifty examples a run find what a hundred
+# find a few runs later; `-m soak` lives the long lives.
+settings.register_profile("billing_core", deadline=None, max_examples=50)
 settings.load_profile("billing_core")
 
 

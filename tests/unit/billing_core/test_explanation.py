@@ -1,6 +1,8 @@
 """Every figure is explained from the stored document alone, and a wrong one is told."""
 
+import os
 import runpy
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ from sqlalchemy import text
 
 import billing_core as billing
 from billing_core.__main__ import main
+from tests.unit.billing_core.conftest import ROOT
 from tests.unit.billing_core.firm import Firm, day
 
 
@@ -102,6 +105,49 @@ def test_the_command_proves_the_books_or_fails(firm, capsys):
     assert "SEATS org_acme: entries sum to 100, the contract says 99" in capsys.readouterr().out
     assert main(["reconcile", "--json", "--database", url_of(firm)]) == 1
     assert '"code": "SEATS"' in capsys.readouterr().out
+
+
+def on_a_terminal(*command: str, stdout_too: bool) -> tuple[str, str]:
+    """What the command writes into a pipe and onto a terminal that is its stderr, and perhaps its stdout as well."""
+    screen, terminal = os.openpty()
+    arguments = [sys.executable, "-m", "billing_core", *command]
+    out = terminal if stdout_too else subprocess.PIPE
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=out, stderr=terminal, env={"TERM": "xterm"}) as run:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: _read(screen), b""))
+        piped = run.stdout.read() if run.stdout else b""
+    os.close(screen)
+    return piped.decode(), shown.decode()
+
+
+def _read(screen: int) -> bytes:
+    """What comes next; Linux tells the end of a terminal as an input/output error."""
+    try:
+        return os.read(screen, 65_536)
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("command", ["explain", "reconcile"])
+def test_a_terminal_shows_a_bar_and_a_pipe_gets_the_data_alone(small_firm, command):
+    given = (command, "--database", url_of(small_firm))
+    piped, shown = on_a_terminal(*given, stdout_too=False)
+    assert "documents" in shown
+    assert "1/1" in shown
+    assert "Total:" not in shown
+    assert piped.count("Total:") == (command == "explain")
+    assert "1/1" not in piped
+
+
+def test_no_bar_runs_through_explanations_on_the_same_screen(small_firm):
+    _, shown = on_a_terminal("explain", "--database", url_of(small_firm), stdout_too=True)
+    assert shown.count("Total:") == 1
+    assert "1/1" not in shown
+
+
+def test_no_bar_is_written_where_nobody_watches(small_firm, capsys):
+    assert main(["reconcile", "--database", url_of(small_firm)]) == 0
+    assert capsys.readouterr().err == "The books agree.\n"
 
 
 def test_a_database_that_is_not_there_is_told_in_one_line(tmp_path, capsys):

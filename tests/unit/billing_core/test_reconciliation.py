@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from billing_core import reconcile
+from billing_core import reconcile, reconciliation
 from billing_core.identifiers import digest
 from tests.unit.billing_core.firm import Firm, contract, day
 
@@ -75,6 +75,20 @@ def test_a_document_forged_with_its_digest_is_found_by_its_figures(busy):
         values = {"document": forged, "digest": digest(forged), "id": row.id}
         tx.execute(text("UPDATE billing_invoices SET document = :document, digest = :digest WHERE id = :id"), values)
     assert {"DOCUMENT", "LINE", "TOTALS", "POSTINGS"} <= {finding.code for finding in busy.findings()}
+
+
+def test_books_longer_than_a_batch_are_proved_batch_by_batch(busy, monkeypatch):
+    monkeypatch.setattr(reconciliation, "BATCH", 2)
+    told: list[tuple[int, int]] = []
+    with busy.engine.begin() as tx:
+        assert reconcile(tx, lambda done, total: told.append((done, total))) == []
+        assert told == [(2, 7), (4, 7), (6, 7), (7, 7)]
+        tx.execute(text("UPDATE billing_lines SET net = net + 1"))
+        tx.execute(text("UPDATE billing_postings SET amount = amount * 2"))
+        found = reconcile(tx)
+        numbers = set(tx.execute(text("SELECT number FROM billing_invoices")).scalars())
+    assert {finding.subject for finding in found if finding.code == "LINE"} == numbers
+    assert {finding.subject for finding in found if finding.code == "POSTINGS"} == numbers
 
 
 def test_progress_is_told_up_to_the_end(busy):

@@ -139,7 +139,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_audit_event_unsealed",
-            ["id"],
+            ["happened_at", "id"],
             unique=False,
             sqlite_where=sa.text("position IS NULL"),
             postgresql_where=sa.text("position IS NULL"),

@@ -1,0 +1,208 @@
+"""`sso-gate audit streams`: where the audit log is delivered to."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from sso_gate.audit import store
+from sso_gate.audit.event import Action
+from sso_gate.cli.session import (
+    ERROR,
+    OPERATOR,
+    Caller,
+    json_option,
+    org_option,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    stop,
+)
+from sso_gate.clock import iso
+from sso_gate.errors import InvalidInput, NotFound, Reason, Refused
+from sso_gate.notify import streams
+from sso_gate.notify.streams import Stream
+from sso_gate.notify.streams_delivery import Delivery, send_sample, stream_event
+from sso_gate.notify.webhooks import check_secret, new_secret
+from sso_gate.protocols.outgoing import GuardedOutgoing
+
+
+@click.group("streams")
+def streams_group() -> None:
+    """Destinations of the audit log: webhooks, Splunk, syslog over TLS."""
+
+
+@streams_group.command("list")
+@org_option
+@json_option
+def list_streams(*, slug: str, as_json: bool) -> None:
+    """Print the destinations, how far each is, and what was wrong with the last attempt."""
+    rows = [_row(one) for one in run_for(slug, _all)]
+    if as_json:
+        show_json(rows)
+        return
+    show_table(("Id", "Kind", "URL", "Enabled", "Position", "Problem"), [tuple(row.values())[:6] for row in rows])
+
+
+def _row(one: Stream) -> dict[str, Any]:
+    return {
+        "id": one.id, "kind": one.kind, "url": one.url, "enabled": one.enabled, "position": one.position,
+        "problem": one.problem, "attempts": one.attempts, "due": iso(one.due), "outcome": one.outcome,
+        "actions": list(one.actions), "delivered": iso(one.delivered) if one.delivered else None,
+    }  # fmt: skip
+
+
+async def _all(caller: Caller) -> list[Stream]:
+    runtime, name = caller.runtime, caller.organization.id
+    found = partial(streams.of_organization, organization=name, keyring=runtime.keyring, now=runtime.clock.now())
+    return await runtime.database.read(found)
+
+
+async def _one(caller: Caller, stream: str) -> Stream:
+    for one in await _all(caller):
+        if one.id == stream:
+            return one
+    raise NotFound(f"no stream {stream}")
+
+
+@streams_group.command("add")
+@org_option
+@click.argument("kind", type=click.Choice(["webhook", "splunk", "syslog"]))
+@click.argument("url")
+@click.option("--secret-file", type=click.File(), help="Splunk's token, or a webhook secret instead of a new one.")
+@click.option("--outcome", type=click.Choice(["success", "denied"]), default="", help="Deliver only these.")
+@click.option("--action", "actions", multiple=True, help="Deliver only this action; may be said again.")
+@click.option("--after", type=click.IntRange(0), help="Begin behind this position; 0 is everything. Default: from now.")
+def add_stream(*, slug: str, kind: streams.Kind, url: str, secret_file: Any, **wanted: Any) -> None:
+    """Add a destination and print its id; the secret of a webhook is printed once, on the second line."""
+    given = secret_file.read().strip() if secret_file else ""
+    secret = _secret(kind, given)
+
+    async def work(caller: Caller) -> str:
+        await _check(caller, kind, url)
+        runtime = caller.runtime
+
+        def write(tx: Any) -> str:
+            made = streams.create(
+                tx, caller.organization.id, kind, url, secret, outcome=wanted["outcome"], actions=wanted["actions"],
+                position=wanted["after"], keyring=runtime.keyring, clock=runtime.clock,
+            )  # fmt: skip
+            known = streams.of_organization(
+                tx, caller.organization.id, keyring=runtime.keyring, now=runtime.clock.now()
+            )
+            stream = next(one for one in known if one.id == made)
+            changes = {"kind": kind, "url": url, "position": stream.position}
+            store.record(tx, [stream_event(runtime, stream, Action.STREAM_CREATE, OPERATOR, changes)])
+            return made
+
+        return await runtime.database.write(write)
+
+    click.echo(run_for(slug, work))
+    if kind == "webhook" and not given:
+        click.echo(secret)
+
+
+def _secret(kind: streams.Kind, given: str) -> str:
+    if kind == "webhook":
+        return check_secret(given) if given else new_secret()
+    if kind == "splunk" and not given:
+        raise click.UsageError("splunk needs --secret-file with its token")
+    return given
+
+
+async def _check(caller: Caller, kind: streams.Kind, url: str) -> None:
+    scheme = "syslog+tls://" if kind == "syslog" else "https://"
+    allowed = caller.runtime.settings.allow_private_networks
+    if not url.startswith(scheme) and not (allowed and url.startswith("http://") and kind != "syslog"):
+        raise InvalidInput("url", f"expected {scheme}…")
+    outgoing = GuardedOutgoing(allowed)
+    try:
+        await outgoing.check("https://" + url.removeprefix(scheme) if kind == "syslog" else url)
+    except Refused as refused:
+        if refused.reason is not Reason.PROVIDER_UNREACHABLE:  # a name may begin to resolve later
+            raise InvalidInput("url", refused.detail) from refused
+    finally:
+        await outgoing.aclose()
+
+
+def _changing(slug: str, stream: str, action: Action, change: Callable[[Caller, Any, Stream], dict[str, Any]]) -> None:
+    """Make a change to one destination, and the record of it, in one transaction."""
+
+    async def work(caller: Caller) -> None:
+        one = await _one(caller, stream)
+
+        def write(tx: Any) -> None:
+            changes = change(caller, tx, one)
+            store.record(tx, [stream_event(caller.runtime, one, action, OPERATOR, changes)])
+
+        await caller.runtime.database.write(write)
+
+    run_for(slug, work)
+
+
+@streams_group.command("remove")
+@org_option
+@click.argument("stream")
+def remove_stream(*, slug: str, stream: str) -> None:
+    """Remove a destination. Nothing more is delivered to it."""
+
+    def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
+        streams.remove(tx, caller.organization.id, one.id)
+        return {"url": one.url, "position": one.position}
+
+    _changing(slug, stream, Action.STREAM_DELETE, change)
+
+
+@streams_group.command("enable")
+@org_option
+@click.argument("stream")
+@click.option("--after", type=click.IntRange(0), help="Deliver again everything behind this position.")
+def enable_stream(*, slug: str, stream: str, after: int | None) -> None:
+    """Try a destination again at once, also one that was switched off; it goes on where it was."""
+
+    def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
+        streams.move(tx, one, now=caller.runtime.clock.now(), position=after)
+        return {"enabled": True, "position": one.position if after is None else after}
+
+    _changing(slug, stream, Action.STREAM_UPDATE, change)
+
+
+@streams_group.command("rotate")
+@org_option
+@click.argument("stream")
+def rotate_secret(*, slug: str, stream: str) -> None:
+    """Print a new secret of a webhook, once. For a day the secret before signs too."""
+    secret = new_secret()
+
+    def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
+        if one.kind != "webhook":
+            raise InvalidInput("stream", "only webhooks have a secret of ours")
+        streams.exchange_secret(tx, one, secret, keyring=caller.runtime.keyring, now=caller.runtime.clock.now())
+        return {"secret": "exchanged"}
+
+    _changing(slug, stream, Action.STREAM_UPDATE, change)
+    click.echo(secret)
+
+
+@streams_group.command("test")
+@org_option
+@click.argument("stream")
+def test_stream(*, slug: str, stream: str) -> None:
+    """Send a sample, signed like every event, and say how that ended."""
+    outcome = run_for(slug, _sample(stream))
+    if outcome.problem:
+        stop(ERROR, outcome.problem)
+    say("delivered")
+
+
+def _sample(stream: str) -> Callable[[Caller], Awaitable[Delivery]]:
+    async def work(caller: Caller) -> Delivery:
+        outgoing = GuardedOutgoing(caller.runtime.settings.allow_private_networks)
+        try:
+            return await send_sample(caller.runtime, outgoing, await _one(caller, stream), by=OPERATOR)
+        finally:
+            await outgoing.aclose()
+
+    return work

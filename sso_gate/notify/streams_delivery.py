@@ -1,0 +1,168 @@
+"""Delivers the audit log: at least once, in the order of the chain, each destination for itself.
+
+Nothing here runs on the way of a login: events are committed, sealed, and only then read for delivery.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from sso_gate.audit import store
+from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.store import AuditFilter
+from sso_gate.clock import iso
+from sso_gate.errors import Refused
+from sso_gate.identity import new_id
+from sso_gate.notify import streams
+from sso_gate.notify.streams import RETRIES, Stream
+from sso_gate.notify.streams_wire import fitting, splunk_body, syslog_frames, webhook_body
+from sso_gate.notify.webhooks import signed_headers
+from sso_gate.storage.runtime import Runtime
+
+EVENTS_AT_ONCE = 200
+BATCHES_AT_ONCE = 20
+GONE = 410
+_log = logging.getLogger(__name__)
+
+
+class Outgoing(Protocol):
+    """The guarded way out of the gate: never to an address that may not be reached, never along a redirect."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Return the status of the answer; Refused when there is none."""
+        ...
+
+    async def send_tls(self, url: str, data: bytes) -> None:
+        """Send bytes over TLS; Refused when that did not work."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an attempt ended: `problem` is empty when the destination has the events; `gone` when it wants no more."""
+
+    problem: str = ""
+    gone: bool = False
+
+
+async def deliver(runtime: Runtime, outgoing: Outgoing) -> int:
+    """Deliver to every destination that is due; return how many events went out."""
+    now = runtime.clock.now()
+    if not await runtime.database.read(partial(streams.any_due, now=now)):
+        return 0
+    due = await runtime.database.write(partial(streams.claim, keyring=runtime.keyring, now=now))
+    return sum(await asyncio.gather(*(_deliver_to(runtime, outgoing, stream) for stream in due)))
+
+
+async def _deliver_to(runtime: Runtime, outgoing: Outgoing, stream: Stream) -> int:
+    delivered = 0
+    for turn in range(BATCHES_AT_ONCE):
+        lines, upto = await _next_batch(runtime, stream)
+        if upto == stream.position:
+            await runtime.database.write(
+                partial(streams.advance, stream=stream, upto=upto, now=runtime.clock.now(), more=False)
+            )
+            break
+        if lines:
+            await runtime.database.write(partial(streams.begin, stream=stream, upto=upto))
+            outcome = await send(runtime, outgoing, stream, lines, message=f"msg_{stream.id}_{stream.position}_{upto}")
+            if outcome.problem:
+                await _failed(runtime, stream, outcome)
+                break
+        more = turn + 1 < BATCHES_AT_ONCE
+        now = runtime.clock.now()
+        await runtime.database.write(partial(streams.advance, stream=stream, upto=upto, now=now, more=more))
+        stream = replace(stream, position=upto, sending=0, attempts=0)
+        delivered += len(lines)
+    return delivered
+
+
+async def _next_batch(runtime: Runtime, stream: Stream) -> tuple[list[str], int]:
+    """Return the next lines that the destination wants and the position behind which the batch after them begins."""
+    wanted = AuditFilter(after=str(stream.position))
+    found = await runtime.database.read(lambda tx: store.page(tx, stream.organization, wanted, limit=EVENTS_AT_ONCE))
+    events = [(json.loads(line), line) for line in found.events]
+    if stream.sending > stream.position:
+        events = [(event, line) for event, line in events if event["chain"]["pos"] <= stream.sending]
+    places = [(event["chain"]["pos"], line) for event, line in events if stream.wants(event)]
+    end = events[-1][0]["chain"]["pos"] if events else stream.position
+    if not places:
+        return [], end
+    count = fitting(stream.kind, [line for _, line in places])
+    if count < len(places):
+        end = places[count - 1][0]
+    return [line for _, line in places[:count]], end
+
+
+async def send(
+    runtime: Runtime,
+    outgoing: Outgoing,
+    stream: Stream,
+    lines: Sequence[str],
+    *,
+    message: str,
+    kind: str = "audit.events",
+) -> Delivery:
+    """Make one attempt and return how it ended; whatever goes wrong on the way is a problem, not an error."""
+    try:
+        if stream.kind == "syslog":
+            host = urlsplit(runtime.settings.origin).hostname or ""
+            await outgoing.send_tls(stream.url, syslog_frames(lines, host=host))
+            return Delivery()
+        body, headers = _message(runtime, stream, lines, message, kind)
+        status = await outgoing.post(stream.url, body.encode("ascii"), headers)
+    except Refused as refused:
+        return Delivery(str(refused))
+    if 200 <= status < 300:
+        return Delivery()
+    return Delivery(f"answered with {status}", gone=status == GONE)
+
+
+def _message(
+    runtime: Runtime, stream: Stream, lines: Sequence[str], message: str, kind: str
+) -> tuple[str, dict[str, str]]:
+    if stream.kind == "splunk":
+        return splunk_body(lines), {"Authorization": f"Splunk {stream.secrets[0]}"}
+    now = runtime.clock.now()
+    body = webhook_body(lines, at=now, kind=kind)
+    return body, signed_headers(stream.secrets, message=message, at=now, body=body)
+
+
+async def _failed(runtime: Runtime, stream: Stream, outcome: Delivery) -> None:
+    off = outcome.gone or stream.attempts >= len(RETRIES)
+    now = runtime.clock.now()
+    _log.warning("audit stream %s: %s", stream.id, outcome.problem)
+
+    def work(tx: Connection) -> None:
+        streams.postpone(tx, stream, problem=outcome.problem, now=now, off=off)
+        if off or not stream.attempts:  # the first failure and the last one are told, those between are not news
+            changes = {"problem": outcome.problem, "switched_off": off, "position": stream.position}
+            store.record(tx, [stream_event(runtime, stream, Action.STREAM_FAIL, Actor("system"), changes)])
+
+    await runtime.database.write(work)
+
+
+async def send_sample(runtime: Runtime, outgoing: Outgoing, stream: Stream, *, by: Actor) -> Delivery:
+    """Send a sample, signed and sent like every event, and return how that ended. It is on record."""
+    now = runtime.clock.now()
+    sample: dict[str, Any] = {"v": 1, "id": new_id("evt", runtime.clock), "time": iso(now), "severity": "low"}
+    sample |= {"organization": stream.organization, "action": Action.STREAM_TEST, "outcome": "success", "reason": None}
+    line = json.dumps(sample, separators=(",", ":"))
+    outcome = await send(runtime, outgoing, stream, [line], message=f"msg_{sample['id']}", kind="webhook.test")
+    event = stream_event(runtime, stream, Action.STREAM_TEST, by, {"problem": outcome.problem})
+    await runtime.database.write(lambda tx: store.record(tx, [event]))
+    return outcome
+
+
+def stream_event(runtime: Runtime, stream: Stream, action: Action, by: Actor, changes: dict[str, Any]) -> Event:
+    """Return the event that tells what was done to a destination, or what became of it."""
+    now = runtime.clock.now()
+    event_id = new_id("evt", runtime.clock)
+    return Event(event_id, stream.organization, now, action, by, target=stream.id, changes=changes)

@@ -1,0 +1,155 @@
+"""What owners do in the settings beside buying: tokens, connections, emergency codes, looking through the members."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+
+from tests.unit.console.gate import plain
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def secret_in(page: str, name: str) -> str:
+    found = re.search(f'<code id="{name}">([^<]+)</code>', page)
+    assert found, page
+    return found[1]
+
+
+@contextmanager
+def in_an_emergency(gate, ana):
+    """Olga, who opened the settings with a code that Ana issued."""
+    code = secret_in(ana.post("/settings/access/_codes", data={"email": "olga@acme.example"}).text, "code")
+    with gate.browser() as olga:
+        entered = olga.post("/login/break-glass", data={"email": "olga@acme.example", "code": code})
+        session = re.search(r"__Host-sso_gate=([^;]+)", entered.headers["set-cookie"])
+        assert session
+        olga.headers["cookie"] = f"__Host-sso_gate={session[1]}"
+        yield olga
+
+
+def made_token(browser, **form):
+    return browser.post("/settings/developer/tokens", data={"name": "Terraform", "lifetime": "30", **form})
+
+
+def test_a_token_is_shown_once_works_and_ends_when_it_is_revoked(gate, ana):
+    made = made_token(ana, **{"seats:read": "1"})
+    assert made.status_code == 201
+    assert made.headers["cache-control"] == "no-store"
+    secret = secret_in(made.text, "secret")
+    with gate.browser() as program:
+        bearer = {"authorization": f"Bearer {secret}"}
+        assert program.get("/api/v1/seats", headers=bearer).json()["purchased"] == 3
+        assert program.get("/api/v1/members", headers=bearer).status_code == 403
+        listed = ana.get("/settings/developer").text
+        assert "Terraform" in listed
+        assert secret not in listed
+        link = re.search(r'action="(/settings/developer/tokens/[^"]+/revoke)"', listed)
+        assert link
+        sent = ana.post(link[1], headers=FORM)
+        assert sent.status_code == 303
+        assert program.get("/api/v1/seats", headers=bearer).status_code == 401
+    log = plain(ana.get("/settings/audit").text)
+    assert "token.create" in log
+    assert "token.revoke" in log
+
+
+def test_a_token_that_may_do_nothing_is_not_made(ana):
+    answer = made_token(ana)
+    assert answer.status_code == 422
+    assert 'href="#scopes"' in answer.text
+    assert 'value="Terraform"' in answer.text, "nothing has to be typed again"
+
+
+def test_nobody_but_owners_gets_near_the_tokens(gate):
+    for name in ("leo", "finance"):
+        with gate.browser(name) as browser:
+            assert browser.get("/settings/developer").status_code == 404
+            assert made_token(browser, scim="1").status_code == 404
+
+
+def test_an_emergency_code_is_shown_once_to_be_used_once(gate, ana):
+    page = ana.post("/settings/access/_codes", data={"email": "olga@acme.example"})
+    assert page.status_code == 201
+    code = secret_in(page.text, "code")
+    listed = ana.get("/settings/access").text
+    assert "olga@acme.example" in listed
+    assert code not in listed
+    with gate.browser() as olga:
+        form = {"email": "olga@acme.example", "code": code}
+        assert olga.post("/login/break-glass", data=form).status_code == 303
+        assert olga.post("/login/break-glass", data=form).status_code != 303
+    assert "No code works now" in ana.get("/settings/access").text
+
+
+def test_an_emergency_code_is_for_owners_and_ends_when_it_is_revoked(gate, ana):
+    assert ana.post("/settings/access/_codes", data={"email": "leo@acme.example"}).status_code == 404
+    code = secret_in(ana.post("/settings/access/_codes", data={"email": "ana@acme.example"}).text, "code")
+    link = re.search(r'action="(/settings/access/_codes/[^"]+/revoke)"', ana.get("/settings/access").text)
+    assert link
+    assert ana.post(link[1], headers=FORM).status_code == 303
+    with gate.browser() as thief:
+        form = {"email": "ana@acme.example", "code": code}
+        assert thief.post("/login/break-glass", data=form).status_code != 303
+
+
+def test_a_connection_is_switched_off_at_once_and_on_only_after_a_test_login_with_its_settings(gate, ana):
+    with in_an_emergency(gate, ana) as olga:
+        assert olga.post("/settings/access/acme-oidc/disable", headers=FORM).status_code == 303
+        page = olga.get("/settings/access/acme-oidc").text
+        assert "It can be switched on once a test login has passed" in page
+        answer = olga.post("/settings/access/acme-oidc/enable", headers=FORM)
+        assert answer.status_code == 409
+        assert "First run a successful test with these settings." in answer.text
+        gate.passed_trial("acme-oidc")
+        assert olga.post("/settings/access/acme-oidc/enable", headers=FORM).status_code == 303
+        assert "Switch off" in olga.get("/settings/access/acme-oidc").text
+        assert "connection.update" in olga.get("/settings/audit").text
+
+
+def test_nobody_switches_off_the_connection_by_which_they_came(ana):
+    answer = ana.post("/settings/access/acme-oidc/disable", headers=FORM)
+    assert answer.status_code == 409
+    assert "You logged in by this connection yourself." in answer.text
+    assert ana.get("/settings/access/acme-oidc").status_code == 200
+
+
+def test_a_test_login_shows_its_link_and_then_what_came_of_it(gate, ana):
+    asked = ana.post("/settings/access/acme-oidc/tests", headers=FORM)
+    assert asked.status_code == 303
+    result = asked.headers["location"]
+    name = result.rpartition("/")[2]
+    assert f"https://gate.example/login/acme-oidc?trial={name}" in ana.get(result).text
+    gate.passed_trial("acme-oidc", name)
+    page = plain(ana.get(result).text)
+    assert "The test login passed." in page
+    assert "Signed by a known key" in page
+    assert ana.get(f"/settings/access/acme-oidc/tests/{'x' * 32}").status_code == 404
+
+
+def test_members_are_found_by_role_and_seat_ordered_and_taken_away_as_a_table(gate, ana):
+    owners = plain(ana.get("/settings/members?role=owner").text)
+    assert "olga@acme.example" in owners
+    assert "leo@acme.example" not in owners
+    assert "leo@acme.example" in ana.get("/settings/members?state=held").text
+    turned = ana.get("/settings/members?sort=-email").text
+    assert 'aria-sort="descending"' in turned
+    assert turned.index("olga@acme.example") < turned.index("leo@acme.example")
+    table = ana.get("/settings/members/export.csv?role=user&sort=-email")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    lines = table.text.splitlines()
+    assert lines[0] == "email,name,role,seat,last_login"
+    assert [line.partition(",")[0] for line in lines[1:]] == ["leo@acme.example", "finance@acme.example"]
+    with gate.browser("finance") as finance:
+        assert finance.get("/settings/members/export.csv").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["role=king", "state=x", "sort=password", "page=0", "page=-1", "page=99999"])
+def test_a_filter_that_means_nothing_hurts_nobody(ana, query):
+    assert ana.get(f"/settings/members?{query}").status_code == 200
+
+
+def test_the_review_says_where_the_invoice_goes_and_that_a_po_number_is_wanted(ana):
+    page = plain(ana.get("/settings/billing/seats/review?add=1").text)
+    assert "PO number (optional)" in page
+    assert "The invoice goes to" not in page, "nobody has said where"
