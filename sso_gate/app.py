@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from starlette.applications import Starlette
-from starlette.routing import Router
+from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sso_gate.admission.admit import Door
@@ -20,6 +20,7 @@ from sso_gate.clock import Clock
 from sso_gate.console.door import Door as SettingsDoor
 from sso_gate.console.home import home_routes
 from sso_gate.console.routes import console_routes
+from sso_gate.errors import NotFound
 from sso_gate.forward_auth.assertion import AssertionKeys, load_assertion_keys
 from sso_gate.forward_auth.host import host_routes
 from sso_gate.forward_auth.routes import forward_auth_routes
@@ -78,7 +79,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         *health_routes(),
         *static_routes(),
     ]
-    return _within(_Raising(Router(routes, redirect_slashes=False, lifespan=lifespan)), runtime)
+    return _within(Router(routes, redirect_slashes=False, lifespan=lifespan), runtime)
 
 
 class _Raising:
@@ -92,7 +93,26 @@ class _Raising:
         await self.router(scope, receive, send)
 
 
-def _within(router: ASGIApp, runtime: Runtime) -> ASGIApp:
+class _KnownPaths:
+    """Says that a path does not exist before size and origin are looked at: they would tell it from a hidden one.
+
+    Only where those are looked at; everything else is the router's own question.
+    """
+
+    def __init__(self, app: ASGIApp, router: Router) -> None:
+        self.app = app
+        self.routes = router.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"} and not self._knows(scope):
+            raise NotFound("no such path")
+        await self.app(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
+
+
+def _within(router: Router, runtime: Runtime) -> ASGIApp:
     """Put the router behind its doors. The innermost comes first; `sso_gate.web` says the order."""
     settings = runtime.settings
 
@@ -100,8 +120,9 @@ def _within(router: ASGIApp, runtime: Runtime) -> ASGIApp:
         return await Recheck.of(runtime).signed_in(cookie)
 
     # Behind these no handler reads more than its own bound, so that what is too large can be put on record.
-    app: ASGIApp = BodyLimits(router, by_prefix={"/sso/": sys.maxsize, "/scim/": sys.maxsize})
+    app: ASGIApp = BodyLimits(_Raising(router), by_prefix={"/sso/": sys.maxsize, "/scim/": sys.maxsize})
     app = cross_origin_protection(app, public_origin=settings.origin)
+    app = _KnownPaths(app, router)
     app = SettingsDoor(app, signed_in=signed_in)
     app = ProblemBoundary(app, refusals=REFUSALS)
     app = Languages(app)

@@ -7,6 +7,7 @@ them at once, one line each. `docs/operations.md` lists them for people.
 import os
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -92,10 +93,18 @@ def _networks(value: object) -> object:
 
 def _public_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or "@" in parts.netloc
+        or "?" in value
+        or "#" in value
+    ):
         raise ValueError("expected an absolute http or https URL")
     if parts.path.strip("/"):
         raise ValueError("the gate answers at the root of its host: no path")
+    if parts.port == 0:  # reading it raises ValueError for one that is none
+        raise ValueError("port 0 cannot be reached")
     return value
 
 
@@ -190,11 +199,24 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        wrong = error.errors(include_input=False)
+        problems += [_line(item["loc"], item["msg"]) for item in wrong]
+        problems += _contradictions(values, {str(item["loc"][0]) for item in wrong if item["loc"]})
         raise SettingsInvalid(problems) from error
     if problems:
         raise SettingsInvalid(problems)
     return settings
+
+
+def _contradictions(values: Mapping[str, str], wrong: AbstractSet[str]) -> list[str]:
+    """Return what does not go together among the other settings, where some `wrong` one kept that from being asked."""
+    try:
+        Settings.model_validate({name: text for name, text in values.items() if name not in wrong})
+    except ValidationError as error:
+        lines = [_line((), item["msg"]) for item in error.errors(include_input=False) if wrong]
+        named = [f"{PREFIX}{name.upper()}" for name in wrong]
+        return [line for line in "\n".join(lines).splitlines() if not any(name in line for name in named)]
+    return []
 
 
 def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -217,6 +239,8 @@ def _collect(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]
         field = name.removeprefix(PREFIX).lower()
         if field in Settings.model_fields:
             values[field] = value
+        elif field.removesuffix("_file") in _SECRET_SETTINGS and name.removesuffix("_FILE") in environment:
+            problems.append(f"{name}: given twice, as {name.removesuffix('_FILE')} too")
         elif field.removesuffix("_file") in _SECRET_SETTINGS:
             _read_file(name, Path(value), values, problems)
     return values, problems

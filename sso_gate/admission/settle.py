@@ -343,7 +343,7 @@ def _event(
         organization=batch.organization,
         at=batch.now,
         action=Action.LOGIN,
-        actor=Actor("user", member.id if member else "", proved.email or ""),
+        actor=Actor("user", member.id if member else "", proved.email or "", proved.subject),
         reason=reason,
         reference=new_reference(),
         via=Via(proved.connection, proved.protocol),

@@ -13,6 +13,7 @@ from sso_gate.errors import SsoGateError
 from sso_gate.members.roles import Grant, Role
 
 MAX_FILE_BYTES = 1024 * 1024
+RESERVED = frozenset({"help", "break-glass"})  # what stands behind /login/ besides connections
 _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\"-]+)\s*\]")
 _KEY = re.compile(r'\s*"?([A-Za-z0-9_. -]+?)"?\s*=')
 
@@ -150,6 +151,8 @@ class ConnectionPart(_Part):
 
     @model_validator(mode="after")
     def _whole(self) -> "ConnectionPart":
+        if self.id in RESERVED:
+            raise ValueError(f"id: /login/{self.id} is a page of the gate")
         if Role.PRIMARY_OWNER in self.roles.values():
             raise ValueError("roles: primary_owner can never be mapped from a group")
         sources = [bool(self.metadata_file), bool(self.metadata_url), bool(self.idp_entity_id)]

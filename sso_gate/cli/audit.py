@@ -60,7 +60,7 @@ def _instant(_context: click.Context, parameter: click.Parameter, value: str | N
 
 
 _FILTERS = (
-    click.option("--outcome", type=click.Choice(["success", "denied"]), default=""),
+    click.option("--outcome", type=click.Choice(["success", "denied"]), callback=lambda _c, _p, value: value or ""),
     click.option("--reason", default=""),
     click.option("--action", default=""),
     click.option("--person", default="", help="An email address."),

@@ -72,7 +72,7 @@ async def _one(caller: Caller, stream: str) -> Stream:
 @click.argument("kind", type=click.Choice(["webhook", "splunk", "syslog"]))
 @click.argument("url")
 @click.option("--secret-file", type=click.File(), help="Splunk's token, or a webhook secret instead of a new one.")
-@click.option("--outcome", type=click.Choice(["success", "denied"]), default="", help="Deliver only these.")
+@click.option("--outcome", type=click.Choice(["success", "denied"]), help="Deliver only these.")
 @click.option("--action", "actions", multiple=True, help="Deliver only this action; may be said again.")
 @click.option("--after", type=click.IntRange(0), help="Begin behind this position; 0 is everything. Default: from now.")
 def add_stream(*, slug: str, kind: streams.Kind, url: str, secret_file: Any, **wanted: Any) -> None:
@@ -86,8 +86,8 @@ def add_stream(*, slug: str, kind: streams.Kind, url: str, secret_file: Any, **w
 
         def write(tx: Any) -> str:
             made = streams.create(
-                tx, caller.organization.id, kind, url, secret, outcome=wanted["outcome"], actions=wanted["actions"],
-                position=wanted["after"], keyring=runtime.keyring, clock=runtime.clock,
+                tx, caller.organization.id, kind, url, secret, outcome=wanted["outcome"] or "",
+                actions=wanted["actions"], position=wanted["after"], keyring=runtime.keyring, clock=runtime.clock,
             )  # fmt: skip
             known = streams.of_organization(
                 tx, caller.organization.id, keyring=runtime.keyring, now=runtime.clock.now()

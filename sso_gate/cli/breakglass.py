@@ -8,6 +8,8 @@ from sso_gate.cli.session import (
     NOT_PERMITTED,
     OPERATOR,
     Caller,
+    agreed,
+    dry_run_option,
     json_option,
     org_option,
     run_for,
@@ -31,14 +33,14 @@ def breakglass_group() -> None:
 @org_option
 @click.option("--expires", metavar="7d", default="7d", show_default=True, help="How long the code is valid.")
 @yes_option
-def issue(*, email: str, slug: str, expires: str, yes: bool) -> None:
+@dry_run_option
+def issue(*, email: str, slug: str, expires: str, yes: bool, dry_run: bool) -> None:
     """Make a code for the owner EMAIL and print it, alone, on stdout. It is shown this once; all owners are told."""
     try:
         lifetime = parse_duration(expires)
     except ValueError as error:
         raise click.UsageError(f"--expires: {error}") from error
-    if not yes:
-        click.confirm(f"Issue an emergency code for {email}", abort=True, err=True)
+    agreed(f"issue an emergency code for {email}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> str | None:
         try:
@@ -86,9 +88,10 @@ def list_codes(*, slug: str, as_json: bool) -> None:
 @click.argument("code_id")
 @org_option
 @yes_option
-def revoke(*, code_id: str, slug: str, yes: bool) -> None:
+@dry_run_option
+def revoke(*, code_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """End a code that was not used."""
-    del yes  # nothing is lost by it
+    agreed(f"revoke {code_id}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await revoke_code(caller.runtime, caller.organization.id, code_id, by=OPERATOR)

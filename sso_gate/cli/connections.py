@@ -14,6 +14,7 @@ from sso_gate.cli.session import (
     ERROR,
     OPERATOR,
     Caller,
+    agreed,
     dry_run_option,
     json_option,
     org_option,
@@ -183,9 +184,10 @@ def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
 @click.argument("connection_id", metavar="ID")
 @org_option
 @yes_option
-def enable(*, connection_id: str, slug: str, yes: bool) -> None:
+@dry_run_option
+def enable(*, connection_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Let people log in by this connection."""
-    del yes
+    agreed(f"enable {connection_id}", yes=yes, dry_run=dry_run)
     _switch(connection_id, slug, enabled=True)
 
 
@@ -193,10 +195,10 @@ def enable(*, connection_id: str, slug: str, yes: bool) -> None:
 @click.argument("connection_id", metavar="ID")
 @org_option
 @yes_option
-def disable(*, connection_id: str, slug: str, yes: bool) -> None:
+@dry_run_option
+def disable(*, connection_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Let nobody log in by this connection; sessions that came by it end within a minute."""
-    if not yes:
-        click.confirm(f"Disable {connection_id}", abort=True, err=True)
+    agreed(f"disable {connection_id}", yes=yes, dry_run=dry_run)
     _switch(connection_id, slug, enabled=False)
 
 

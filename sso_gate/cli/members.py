@@ -8,6 +8,8 @@ from sso_gate.admission.revoke import Revoker
 from sso_gate.cli.session import (
     OPERATOR,
     Caller,
+    agreed,
+    dry_run_option,
     json_option,
     org_option,
     run_for,
@@ -60,10 +62,10 @@ def list_members(*, slug: str, as_json: bool) -> None:
 @click.argument("email")
 @org_option
 @yes_option
-def release_seat(*, email: str, slug: str, yes: bool) -> None:
+@dry_run_option
+def release_seat(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Take the seat of EMAIL back. Their sessions end at once; the next login is a first one."""
-    if not yes:
-        click.confirm(f"Release the seat of {email}", abort=True, err=True)
+    agreed(f"release the seat of {email}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await Revoker.of(caller.runtime).release(caller.organization.id, email, by=OPERATOR)
@@ -77,10 +79,10 @@ def release_seat(*, email: str, slug: str, yes: bool) -> None:
 @click.argument("taker", metavar="TO")
 @org_option
 @yes_option
-def reassign(*, giver: str, taker: str, slug: str, yes: bool) -> None:
+@dry_run_option
+def reassign(*, giver: str, taker: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Give the seat of FROM to TO, both named by address."""
-    if not yes:
-        click.confirm(f"Give the seat of {giver} to {taker}", abort=True, err=True)
+    agreed(f"give the seat of {giver} to {taker}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await Revoker.of(caller.runtime).reassign(caller.organization.id, giver, taker, by=OPERATOR)
@@ -137,8 +139,11 @@ def _state(row: WaitingRow) -> str:
 @waiting_group.command("hold")
 @click.argument("email")
 @org_option
-def hold(*, email: str, slug: str) -> None:
+@yes_option
+@dry_run_option
+def hold(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Keep a free seat for EMAIL."""
+    agreed(f"keep a seat for {email}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await people.hold_seat(caller.runtime, caller.organization.id, email, by=OPERATOR)
@@ -151,8 +156,11 @@ def hold(*, email: str, slug: str) -> None:
 @click.argument("email")
 @org_option
 @click.option("--answer", default="", help="What they are told.")
-def decline(*, email: str, slug: str, answer: str) -> None:
+@yes_option
+@dry_run_option
+def decline(*, email: str, slug: str, answer: str, yes: bool, dry_run: bool) -> None:
     """Tell EMAIL no; they may ask again after a week."""
+    agreed(f"decline {email}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await people.decline(caller.runtime, caller.organization.id, email, answer, by=OPERATOR)

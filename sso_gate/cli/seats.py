@@ -230,9 +230,13 @@ def _show_outcome(outcome: purchase.Outcome, *, as_json: bool) -> None:
 @click.command("reconcile")
 @click.option("--repair", is_flag=True, help="Make the pool say what the members say.")
 @click.option("--org", "slug", default="", metavar="SLUG", help="One organization alone.")
+@yes_option
+@dry_run_option
 @json_option
-def reconcile_command(*, repair: bool, slug: str, as_json: bool) -> None:
+def reconcile_command(*, repair: bool, slug: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Prove that the books of seats agree; ends with 1 where they do not and nothing was repaired."""
+    del yes  # a repair is on the audit record, and takes no seat from anybody
+    repair = repair and not dry_run
 
     async def work(runtime: Runtime) -> list[Drift]:
         return await reconcile(runtime, repair=repair, slug=slug)

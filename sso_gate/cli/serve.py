@@ -19,6 +19,7 @@ from sso_gate.cli.session import (
     settings_or_exit,
     show_json,
     stop,
+    yes_option,
 )
 from sso_gate.connections import store as connections
 from sso_gate.embedded.defaults import with_own_keys, with_own_servers
@@ -94,14 +95,18 @@ def worker_command() -> None:
     try:
         with with_own_servers(settings_or_exit()) as complete:
             asyncio.run(run_worker(complete))
+    except Unavailable as trouble:
+        stop(TRY_LATER, f"try later: {trouble.detail}")
     except SsoGateError as error:
         stop(ERROR, str(error))
 
 
 @click.command("migrate")
+@yes_option
 @dry_run_option
-def migrate_command(*, dry_run: bool) -> None:
+def migrate_command(*, yes: bool, dry_run: bool) -> None:
     """Bring the database to the version of this release."""
+    del yes  # the step to a release is what was asked for
     settings = settings_or_exit()
 
     async def work() -> tuple[str | None, str]:
@@ -116,6 +121,8 @@ def migrate_command(*, dry_run: bool) -> None:
         before, after = asyncio.run(work())
     except Unavailable as trouble:
         stop(TRY_LATER, f"try later: {trouble.detail}")
+    except SsoGateError as error:
+        stop(ERROR, str(error))
     say(
         f"database at version {after}"
         if before == after

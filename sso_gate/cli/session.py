@@ -100,6 +100,18 @@ def _stop_for(error: SsoGateError) -> NoReturn:
             stop(ERROR, str(error))
 
 
+def agreed(question: str, *, yes: bool, dry_run: bool) -> None:
+    """Return when the change may be made: by `--yes`, by a person's yes, or with no terminal there to ask at.
+
+    What costs money asks in every case. `--dry-run` ends the command here, with 0.
+    """
+    if dry_run:
+        say(f"would do: {question}")
+        sys.exit(0)
+    if not yes and sys.stdin.isatty():
+        click.confirm(question, abort=True, err=True)
+
+
 def stop(code: int, *lines: str) -> NoReturn:
     """Say why on stderr and end with this exit code."""
     for line in lines:

@@ -2,7 +2,19 @@
 
 import click
 
-from sso_gate.cli.session import OPERATOR, Caller, json_option, org_option, run_for, say, show_json, show_table
+from sso_gate.cli.session import (
+    OPERATOR,
+    Caller,
+    agreed,
+    dry_run_option,
+    json_option,
+    org_option,
+    run_for,
+    say,
+    show_json,
+    show_table,
+    yes_option,
+)
 from sso_gate.clock import iso
 from sso_gate.settings import parse_duration
 from sso_gate.tokens import store as tokens
@@ -20,13 +32,16 @@ def token_group() -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice([str(scope) for scope in Scope]))
 @click.option("--name", default="", help="What it is for.")
 @click.option("--expires", metavar="90d", help="How long it is valid; for ever when not given.")
-def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None) -> None:
+@yes_option
+@dry_run_option
+def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None, yes: bool, dry_run: bool) -> None:
     """Make a token and print its secret, alone, on stdout. It is shown this once."""
     try:
         lifetime = parse_duration(expires) if expires else None
     except ValueError as error:
         raise click.UsageError(f"--expires: {error}") from error
     wanted = frozenset(Scope(scope) for scope in scopes)
+    agreed(f"make a token for {' '.join(sorted(wanted))}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> NewToken:
         organization = caller.organization.id
@@ -74,8 +89,11 @@ def list_tokens(*, slug: str, as_json: bool) -> None:
 @token_group.command("revoke")
 @click.argument("token_id")
 @org_option
-def revoke(*, token_id: str, slug: str) -> None:
+@yes_option
+@dry_run_option
+def revoke(*, token_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """End a token."""
+    agreed(f"revoke {token_id}", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> None:
         await revoke_token(caller.runtime, caller.organization.id, token_id, by=OPERATOR)

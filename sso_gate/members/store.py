@@ -81,6 +81,7 @@ def to_member(row: Any) -> Member:
         generation=row.generation,
         locale=row.locale,
         last_login=None if row.last_login_at is None else from_micros(row.last_login_at),
+        group_role=Role(row.group_role),
     )
 
 
@@ -157,7 +158,6 @@ def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, 
             "listed_role": person.listed_role,
             "role": person.role,
             "group_role": person.group_role,
-            "group_role": Role.USER,
             "grants": _grants_json(person.grants),
             "state": person.state,
             "generation": person.generation,

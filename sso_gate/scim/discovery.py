@@ -12,10 +12,14 @@ CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 GATE_CONFIG_URN = "urn:sso-gate:scim:schemas:extension:2.0:ServiceProviderConfig"
 
 
-def service_provider_config(base: str, *, gate: dict[str, Any]) -> dict[str, Any]:
-    """Return what this service can do; `gate` is the head-room of seats and what was ignored of this token."""
+def service_provider_config(base: str, *, gate: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what this service can do; `gate` is the head-room of seats and what was ignored of this token.
+
+    It comes on request alone: a client that was generated from the RFC may refuse a document with members of ours.
+    """
+    extension = {GATE_CONFIG_URN: gate} if gate is not None else {}
     return {
-        "schemas": [CONFIG_URN, GATE_CONFIG_URN],
+        "schemas": [CONFIG_URN, *extension],
         "patch": {"supported": True},
         "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": True, "maxResults": MAX_COUNT},
@@ -39,7 +43,7 @@ def service_provider_config(base: str, *, gate: dict[str, Any]) -> dict[str, Any
             }
         ],
         "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
-        GATE_CONFIG_URN: gate,
+        **extension,
     }
 
 

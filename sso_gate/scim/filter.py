@@ -254,15 +254,21 @@ class _Reader:
     def _literal(self) -> Literal:
         kind, word = self.take()
         if kind == "text":
-            try:
-                return str(json.loads(word))
-            except ValueError as error:
-                raise self.wrong("a text cannot be read") from error
+            return self._text(word)
         if kind == "number":
             return float(word)
         if kind == "word" and word.casefold() in _WORDS:
             return _WORDS[word.casefold()]
         raise self.wrong(f"{word or 'the end'} is no value")
+
+    def _text(self, word: str) -> str:
+        try:
+            text = str(json.loads(word))
+        except ValueError as error:
+            raise self.wrong("a text cannot be read") from error
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise self.wrong("a text has characters that are never kept")
+        return text
 
     def _comparable(self, place: Place, op: str, value: Literal) -> Literal:
         leaf = place.leaf

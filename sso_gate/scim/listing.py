@@ -18,6 +18,7 @@ from sso_gate.scim.narrowing import Narrowed, Translate, narrow
 from sso_gate.scim.projection import Projection, read_projection
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Place, ResourceType
+from sso_gate.scim.values import is_keepable
 
 MAX_COUNT = 200
 DEFAULT_COUNT = 100
@@ -231,7 +232,7 @@ def _open_cursor(asked: Asked, *kinds: type) -> list[Any]:
     numbers = [word for word in place if isinstance(word, int)]
     if fingerprint != asked.fingerprint or [type(word) for word in place] != list(kinds):
         raise invalid("invalidCursor", "cursor: made for another question")
-    if any(not 0 <= number < 2**63 for number in numbers):
+    if any(not 0 <= number < 2**63 for number in numbers) or not is_keepable("".join(map(str, place))):
         raise invalid("invalidCursor", "cursor: not one of ours")
     return place
 

@@ -29,6 +29,7 @@ from sso_gate.seats import ledger
 from sso_gate.web.request_state import state_of
 
 PREFIX = "/scim/v2"
+MAX_ID = 128
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _log = structlog.get_logger("sso_gate.scim")
 
@@ -146,7 +147,15 @@ def _one(resource: dict[str, Any], etag: str, location: str, status: int = 200) 
 
 
 def _address(request: Request, caller: Caller, endpoint: str) -> str:
-    return f"{caller.base}/{endpoint}/{request.path_params['id']}"
+    return f"{caller.base}/{endpoint}/{_id(request)}"
+
+
+def _id(request: Request) -> str:
+    """Return the id that the path names; what cannot be one is nowhere."""
+    named = str(request.path_params["id"])
+    if len(named) > MAX_ID or not (named.isascii() and named.isprintable()):
+        raise not_there("resource")
+    return named
 
 
 def _if_match(request: Request) -> str:
@@ -173,7 +182,7 @@ async def _create_user(request: Request, caller: Caller) -> Response:
 
 async def _get_user(request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    user, etag = await users.get(caller, request.path_params["id"], _projection(request, USERS))
+    user, etag = await users.get(caller, _id(request), _projection(request, USERS))
     return _unless_known(request, user, etag, _address(request, caller, "Users"))
 
 
@@ -187,7 +196,7 @@ async def _put_user(request: Request, caller: Caller) -> Response:
     body = await read_json(request, limit=USER_BYTES)
     await caller.spend("give_back" if _says_inactive(body) else "write")
     projection = _projection(request, USERS)
-    user, etag = await users.put(caller, request.path_params["id"], body, _if_match(request), projection)
+    user, etag = await users.put(caller, _id(request), body, _if_match(request), projection)
     return _one(user, etag, _address(request, caller, "Users"))
 
 
@@ -201,7 +210,7 @@ async def _patch_user(request: Request, caller: Caller) -> Response:
     operations = read_operations(body, caller.dialect)
     await caller.spend(_kind(operations))
     projection = _projection(request, USERS)
-    user, etag = await users.patch(caller, request.path_params["id"], operations, _if_match(request), projection)
+    user, etag = await users.patch(caller, _id(request), operations, _if_match(request), projection)
     return _one(user, etag, _address(request, caller, "Users"))
 
 
@@ -216,7 +225,7 @@ def _kind(operations: list[Operation]) -> Kind:
 
 async def _delete_user(request: Request, caller: Caller) -> Response:
     await caller.spend("give_back")
-    await users.delete(caller, request.path_params["id"], _if_match(request))
+    await users.delete(caller, _id(request), _if_match(request))
     return answer(None, 204)
 
 
@@ -240,7 +249,7 @@ async def _create_group(request: Request, caller: Caller) -> Response:
 
 async def _get_group(request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    group, etag = await groups.get(caller, request.path_params["id"], _projection(request, GROUPS))
+    group, etag = await groups.get(caller, _id(request), _projection(request, GROUPS))
     return _unless_known(request, group, etag, _address(request, caller, "Groups"))
 
 
@@ -248,7 +257,7 @@ async def _put_group(request: Request, caller: Caller) -> Response:
     await caller.spend("write")
     body = await read_json(request, limit=GROUP_BYTES)
     projection = _projection(request, GROUPS)
-    group, etag = await groups.put(caller, request.path_params["id"], body, _if_match(request), projection)
+    group, etag = await groups.put(caller, _id(request), body, _if_match(request), projection)
     return _one(group, etag, _address(request, caller, "Groups"))
 
 
@@ -259,7 +268,7 @@ async def _patch_group(request: Request, caller: Caller) -> Response:
     operations = read_operations(body, caller.dialect)
     asked = read_query(request)
     projection = _projection(request, GROUPS) if {"attributes", "excludedAttributes"} & asked.keys() else None
-    which = request.path_params["id"]
+    which = _id(request)
     group, etag = await groups.patch(caller, which, operations, _if_match(request), projection)
     if projection is None:
         return answer(None, 204, headers={"etag": etag})
@@ -268,11 +277,14 @@ async def _patch_group(request: Request, caller: Caller) -> Response:
 
 async def _delete_group(request: Request, caller: Caller) -> Response:
     await caller.spend("write")
-    await groups.delete(caller, request.path_params["id"], _if_match(request))
+    await groups.delete(caller, _id(request), _if_match(request))
     return answer(None, 204)
 
 
-async def _config(_: Request, caller: Caller) -> Response:
+async def _config(request: Request, caller: Caller) -> Response:
+    wanted = str(read_query(request).get("attributes", "")).casefold()
+    if discovery.GATE_CONFIG_URN.casefold() not in wanted:
+        return answer(discovery.service_provider_config(caller.base))
     now = caller.runtime.clock.now()
     pool = await caller.runtime.database.read(lambda tx: ledger.read(tx, caller.organization.id, now=now))
     heard = await caller.recorder.heard()
@@ -316,7 +328,7 @@ def _everything(request: Request, documents: dict[str, dict[str, Any]]) -> Respo
 
 
 def _described(request: Request, documents: dict[str, dict[str, Any]]) -> Response:
-    found = documents.get(request.path_params["id"])
+    found = documents.get(_id(request))
     if found is None:
         raise not_there("description")
     return answer(found)

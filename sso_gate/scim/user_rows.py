@@ -71,7 +71,7 @@ def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: boo
 def _save_values(tx: Connection, which: str, organization: str, document: dict[str, Any]) -> None:
     tx.execute(delete(scim_value).where(scim_value.c.member == which))
     rows = [
-        {"member": which, "organization": organization, "path": path, "value": value}
+        {"member": which, "organization": organization, "path": path_key(path), "value": value}
         for path in LOOKED_UP
         for value in sorted(_values(document, path))
     ]
@@ -86,6 +86,11 @@ def _values(document: dict[str, Any], path: str) -> set[str]:
     elements = found if isinstance(found, list) else [found]
     texts = [element.get(tail) if isinstance(element, dict) else element for element in elements]
     return {looked_up(text) for text in texts if text}
+
+
+def path_key(path: str) -> str:
+    """Return the short name under which the values of a path are kept: without its schema."""
+    return path.rpartition(":")[2]
 
 
 def looked_up(text: str) -> str:

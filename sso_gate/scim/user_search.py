@@ -91,7 +91,7 @@ class _Translation:
             return None
         table, word = scim_value.c, user_rows.looked_up(comparable(place.leaf, value))
         told = select(table.member).where(
-            table.organization == self.organization, table.path == path, table.value == word
+            table.organization == self.organization, table.path == user_rows.path_key(path), table.value == word
         )
         everybody = union_all(told, self._by_address(value)) if path == "emails.value" else told
         return Narrowed(member.c.id.in_(everybody), is_exact=False)

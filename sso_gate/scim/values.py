@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sso_gate.identity import normal_email
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Attribute, ResourceType, Schema
 
 MAX_TEXT = 1024
+MAX_EXTERNAL_ID = 512  # as long as the subject of an identity, which it may name
 MAX_ELEMENTS = 200
 MAX_NOTES = 20
 
@@ -203,10 +205,16 @@ def _text(attribute: Attribute, value: Any, dialect: Dialect) -> str:
 
 def check_text(name: str, value: str) -> None:
     """Raise the 400 for a text that is too long, or that no database or log should have to hold."""
-    if len(value) > MAX_TEXT:
-        raise invalid("invalidValue", f"{name}: longer than {MAX_TEXT} characters")
-    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+    most = MAX_EXTERNAL_ID if name == "externalId" else MAX_TEXT
+    if len(value) > most:
+        raise invalid("invalidValue", f"{name}: longer than {most} characters")
+    if not is_keepable(value):
         raise invalid("invalidValue", f"{name}: has characters that cannot be kept")
+
+
+def is_keepable(text: str) -> bool:
+    """Return whether a database takes the text: no NUL, no half characters."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def read_user_name(text: Any) -> str:
@@ -216,7 +224,8 @@ def read_user_name(text: Any) -> str:
         Rejected: 400 `invalidValue`: none, longer than 320 characters, or with characters that cannot be shown.
     """
     name = unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else ""
-    if not name or len(name) > 320 or not name.isprintable():
+    # Its compared form has a column of 320 characters, and may be longer than the name itself.
+    if not name or max(len(name), len(normal_email(name))) > 320 or not name.isprintable():
         raise invalid("invalidValue", "userName: expected 1 to 320 printable characters")
     return name
 

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from sso_gate.errors import Conflict
 from sso_gate.storage.database import Database
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -28,6 +29,10 @@ def newest() -> str:
     return head
 
 
+def _known() -> set[str]:
+    return {step.revision for step in ScriptDirectory.from_config(configuration()).walk_revisions()}
+
+
 async def current(database: Database) -> str | None:
     """Return the version of the database, or None for an empty one."""
     return await database.read(_current)
@@ -40,14 +45,21 @@ def _current(tx: Connection) -> str | None:
 
 
 async def migrate(database: Database) -> str:
-    """Bring the database to the newest version and return that. Nothing happens when it is there already."""
+    """Bring the database to the newest version and return that. Nothing happens when it is there already.
+
+    Raises:
+        Conflict: the database belongs to a newer release.
+    """
     return await database.write(_migrate)
 
 
 def _migrate(tx: Connection) -> str:
     if tx.dialect.name == "postgresql":
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if _current(tx) != newest():
+    present = _current(tx)
+    if present is not None and present not in _known():
+        raise Conflict(f"the database is at version {present}, which this release does not know: it is a newer one's")
+    if present != newest():
         config = configuration()
         config.attributes["connection"] = tx
         command.upgrade(config, "head")

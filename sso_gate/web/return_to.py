@@ -44,7 +44,9 @@ class ReturnTo:
         if parts.scheme not in schemes or host not in settings.allowed_return_hosts:
             return cls.home()
         if host == settings.public_host:
-            return cls(text[len(f"{parts.scheme}://{parts.netloc}") :] or HOME, "")
+            path = text[len(f"{parts.scheme}://{parts.netloc}") :]
+            # Two slashes would be another host's address where only the path is used.
+            return cls(path, "") if path.startswith("/") and not path.startswith("//") else cls.home()
         return cls(text, host)
 
     @property

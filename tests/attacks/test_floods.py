@@ -111,7 +111,7 @@ def test_break_glass_guessing(scene, jar):
 
 
 def test_login_rate_beyond_it_every_message_is_429(two_workers):
-    """A gate with a low limit, counted over its processes: what comes too often is not even read, and the client is told when to come back."""
+    """A low limit, counted over both processes: what comes too often is not read, and the client hears so."""
     gate, connection = two_workers.gate, two_workers.saml
     sent = [
         gate.client.post(

@@ -35,7 +35,8 @@ def request_xml(world, *, destination=None, issuer=None, issued=timedelta(0), na
 def response_xml(world):
     return (
         f'<samlp:LogoutResponse {NAMESPACES} ID="_a{secrets.token_hex(8)}" Version="2.0" InResponseTo="_never"'
-        f' IssueInstant="{stamp(datetime.now(UTC))}" Destination="{world.slo}"><saml:Issuer>{world.issuer}</saml:Issuer>'
+        f' IssueInstant="{stamp(datetime.now(UTC))}" Destination="{world.slo}">'
+        f"<saml:Issuer>{world.issuer}</saml:Issuer>"
         f'<samlp:Status><samlp:StatusCode Value="{SUCCESS}"/></samlp:Status></samlp:LogoutResponse>'
     )
 

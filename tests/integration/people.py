@@ -33,7 +33,7 @@ class Road:
     def person(self, name: str, /, **fields: object) -> Person:
         """Return somebody of this organization; fields are those of `Person`."""
         values = {"email": self.organization.email(name), "name": name.title(), **fields}
-        return Person(**values)  # type: ignore[arg-type]  # options go through as they are  # the fields are checked by the dataclass itself
+        return Person(**values)  # type: ignore[arg-type]  # passed on  # options go through as they are  # the fields are checked by the dataclass itself
 
     def newcomer(self, **fields: object) -> Person:
         """Return somebody whom nobody has seen before."""

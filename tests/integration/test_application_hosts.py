@@ -13,9 +13,10 @@ from tests.integration.gate import Organization, RunningGate
 from tests.integration.people import SESSION, lay_road
 from tests.support.browser_jar import BrowserJar
 from tests.support.proxies import APP_HOST, running_proxy
-from tests.support.servers import free_port
+from tests.support.servers import free_port, program
 
-pytestmark = pytest.mark.needs("caddy")
+PROXY = next((name for name in ("caddy", "nginx") if program(name)), "caddy")
+pytestmark = pytest.mark.needs(PROXY)
 
 
 class _App(BaseHTTPRequestHandler):
@@ -39,8 +40,8 @@ def house(tmp_path_factory, _samlp_server, oidc_provider):
     threading.Thread(target=app.serve_forever).start()
     gate = RunningGate(RETURN_HOSTS=f"{APP_HOST}:{port},other.localhost:1")
     upstreams = {"gate_upstream": f"127.0.0.1:{gate.port}", "app_upstream": f"127.0.0.1:{app.server_port}"}
-    folder = tmp_path_factory.mktemp("caddy")
-    with running_proxy("caddy", folder=folder, port=port, **upstreams) as url:
+    folder = tmp_path_factory.mktemp("proxy")
+    with running_proxy(PROXY, folder=folder, port=port, **upstreams) as url:
         road = lay_road(gate, _samlp_server, oidc_provider, Organization(seats=100))
         yield SimpleNamespace(url=url, gate=gate, road=road)
     gate.close()

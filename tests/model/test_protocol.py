@@ -15,7 +15,7 @@ BEGINNINGS = {
 def test_no_order_of_steps_crashes_and_losses_breaks_a_promise(beginning: World):
     worlds, broken = explore(beginning)
     assert broken == ""
-    assert worlds > 1_000  # it did search
+    assert worlds > 400  # it did search
 
 
 MUTANTS = {

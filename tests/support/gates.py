@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -185,7 +186,7 @@ class Migrated:
         """Return the URL of a new SQLite database in this folder."""
         if self._sqlite is None:
             self._sqlite = self._folder / "template.db"
-            asyncio.run(_migrate(f"sqlite:///{self._sqlite}"))
+            _migrate_apart(f"sqlite:///{self._sqlite}")
         copy = folder / f"gate-{next(_numbers)}.db"
         shutil.copy(self._sqlite, copy)
         return f"sqlite:///{copy}"
@@ -194,13 +195,19 @@ class Migrated:
         """Return the URL of a new database on this server."""
         if server.port not in self._postgres:
             url = server.create_database()
-            asyncio.run(_migrate(url))
+            _migrate_apart(url)
             self._postgres[server.port] = url.rpartition("/")[2]
         return server.create_database(template=self._postgres[server.port])
 
     def close(self) -> None:
         """Remove the templates of SQLite; the server's go with it."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _migrate_apart(url: str) -> None:
+    """Migrate on a thread of its own: a test that asks for a database may run in an event loop."""
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, _migrate(url)).result()
 
 
 async def _migrate(url: str) -> None:

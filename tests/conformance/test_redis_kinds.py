@@ -1,0 +1,123 @@
+"""One client for every kind of Redis: single, TLS, Sentinel and Cluster are driven alike, scripts and all."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from sso_gate.admission.admit import Admission
+from sso_gate.admission.recheck import Alive, Recheck
+from sso_gate.errors import Unavailable
+from sso_gate.seats.counter import SeatCounter
+from sso_gate.seats.ledger import Pool
+from sso_gate.storage.redis import Redis
+from tests.support.gates import Migrated, make_organization, open_gate, person
+from tests.support.redis_kinds import ClusterValkey, SentinelValkey
+from tests.support.servers import LOOPBACK, free_port
+
+
+@pytest.fixture(scope="module")
+def sentinel_valkey() -> Iterator[SentinelValkey]:
+    server = SentinelValkey()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def cluster_valkey() -> Iterator[ClusterValkey]:
+    server = ClusterValkey()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["valkey", "tls_redis", "sentinel_valkey", "cluster_valkey"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param).url
+    return url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    opened = Redis(redis_url)
+    yield opened
+    await opened.close()
+
+
+async def test_keys_are_kept_taken_once_and_counted(redis: Redis):
+    await redis.ping()
+    assert await redis.put("a{x}", "1", seconds=60, only_new=True)
+    assert not await redis.put("a{x}", "2", seconds=60, only_new=True)
+    assert await redis.get_and_extend("a{x}", seconds=60) == "1"
+    assert [await redis.take("a{x}") for _ in range(2)] == ["1", None]
+    assert [await redis.count("n{x}", seconds=60) for _ in range(3)] == [1, 2, 3]
+    await redis.delete("n{x}")
+
+
+async def test_the_counter_takes_newer_versions_alone_in_any_order(redis: Redis):
+    counter = SeatCounter(redis)
+    for organization in ("one", "two", "three", "four"):  # on different slots
+        assert await counter.ask(organization) == "unknown"
+        for pool in (Pool(5, 5, 0, version=7), Pool(5, 4, 0, version=6), Pool(9, 0, 0, version=7)):
+            await counter.publish(organization, pool)
+        assert await counter.ask(organization) == "full"
+        await counter.publish(organization, Pool(5, 4, 0, version=8))
+        assert await counter.ask(organization) == "free"
+        await counter.publish(organization, Pool(5, 4, 1, version=9))
+        assert await counter.ask(organization) == "full"
+
+
+async def test_a_whole_login_works(redis_url: str, migrated: Migrated, tmp_path):
+    async with open_gate(migrated.sqlite(tmp_path), redis_url) as gate:
+        for _ in range(3):
+            organization = await make_organization(gate.runtime, seats=3)
+            admitted = await gate.login(person(organization, "ana"))
+            assert isinstance(admitted, Admission)
+            assert isinstance(await Recheck.of(gate.runtime).session(admitted.token), Alive)
+            await gate.door.sessions.purge(organization.id, admitted.session.member, below=1000)
+            assert await Recheck.of(gate.runtime).session(admitted.token) is None
+
+
+@pytest.mark.parametrize("kind", ["redis://{at}", "redis+sentinel://{at}/gate", "redis+cluster://{at}"])
+async def test_nobody_answers_means_unavailable_soon(kind: str):
+    redis = Redis(kind.format(at=f"{LOOPBACK}:{free_port()}"))
+    begun = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await redis.get("a")
+    assert time.monotonic() - begun < 9
+    await redis.close()
+
+
+async def test_a_command_is_sent_once_even_when_its_answer_is_lost():
+    """redis-py would send it ten times more by itself."""
+    received: list[bytes] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            if b"INCR" in data:
+                received.append(data)
+                break
+            writer.write(b"+OK\r\n" * data.count(b"*"))
+        writer.close()
+
+    server = await asyncio.start_server(swallow, LOOPBACK, 0)
+    redis = Redis(f"redis://{LOOPBACK}:{server.sockets[0].getsockname()[1]}?protocol=2")
+    with pytest.raises(Unavailable):
+        await redis._answer(redis._client.incr, "a")
+    await redis.close()
+    server.close()
+    assert len(received) == 1
+
+
+async def test_after_a_fail_over_people_sign_in_again_and_no_seat_is_lost(migrated: Migrated, tmp_path):
+    servers = SentinelValkey()
+    try:
+        async with open_gate(migrated.sqlite(tmp_path), servers.url) as gate:
+            organization = await make_organization(gate.runtime, seats=2)
+            assert isinstance(await gate.login(person(organization, "ana")), Admission)
+            await asyncio.to_thread(servers.fail_over)
+            assert isinstance(await gate.tries(person(organization, "ana")), Admission)
+            assert (await gate.pool(organization.id)).used == 2
+    finally:
+        servers.close()

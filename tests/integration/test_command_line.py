@@ -1,0 +1,177 @@
+"""The command line: what each command prints where, how it ends, and what `--dry-run` leaves alone."""
+
+import json
+import re
+
+import pytest
+
+from tests.integration.gate import Api, Organization
+from tests.integration.people import lay_road
+from tests.support.browser_jar import BrowserJar
+
+
+@pytest.fixture(scope="module")
+def shop(gate, _samlp_server, oidc_provider):
+    return lay_road(gate, _samlp_server, oidc_provider, Organization(seats=2))
+
+
+def command(road, *words, said=""):
+    return road.gate.run(*words, "--org", road.organization.slug, said=said)
+
+
+def test_seats_are_shown_as_one_stable_json_object_equal_to_the_apis(shop):
+    ran = command(shop, "seats", "show", "--json")
+    assert ran.code == 0
+    assert ran.err == ""
+    assert ran.json() | {"as_of": ""} == shop.api.seats() | {"as_of": ""}
+
+
+def test_a_token_prints_its_secret_alone_on_stdout_and_never_again(shop):
+    ran = command(shop, "token", "create", "--scope", "seats:read", "--name", "ci", "--expires", "90d")
+    assert ran.code == 0
+    secret = ran.out.strip()
+    assert ran.out == f"{secret}\n"
+    assert re.fullmatch(r"sgt_[A-Za-z0-9_-]{43}", secret)
+    assert secret not in ran.err
+    assert Api(shop.gate, secret).get("seats").status_code == 200
+    listed = command(shop, "token", "list", "--json")
+    assert secret not in listed.out
+    row = next(row for row in listed.json() if row["name"] == "ci")
+    assert row["scopes"] == ["seats:read"]
+    assert row["expires"]
+
+
+def test_more_seats_show_the_price_and_ask_before_anything_is_bought(shop):
+    before = shop.api.seats()["purchased"]
+    refused = command(shop, "seats", "add", "--add", "1", said="n\n")
+    assert refused.code == 1
+    assert "due today" in refused.err
+    assert refused.out == ""
+    only_shown = command(shop, "seats", "add", "--add", "1", "--dry-run")
+    assert only_shown.code == 0
+    assert shop.api.seats()["purchased"] == before
+    bought = command(shop, "seats", "add", "--add", "1", "--json", said="y\n")
+    assert bought.code == 0, bought.err
+    assert shop.api.seats()["purchased"] == before + 1
+    number = bought.json()["number"]
+    assert command(shop, "invoices", "list", "--json").json()[0]["number"] == number
+    shown = command(shop, "invoices", "show", number, "--json").json()
+    assert {"number", "kind", "issued_on", "due_on", "status", "lines", "net", "tax", "gross"} <= set(shown)
+    assert shown["net"]["amount"] == shown["lines"][0]["net"]["amount"]
+
+
+def test_a_quote_can_be_bought_later_by_its_name_and_once(shop):
+    before = shop.api.seats()["purchased"]
+    quote = command(shop, "seats", "quote", "--add", "2", "--json").json()
+    assert quote["id"].startswith("quo_")
+    assert command(shop, "seats", "add", "--quote", quote["id"], "--yes").code == 0
+    assert shop.api.seats()["purchased"] == before + 2
+    again = command(shop, "seats", "add", "--quote", quote["id"], "--yes")
+    assert again.code == 5, "conflict or stale"
+    assert shop.api.seats()["purchased"] == before + 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("seats", "quote", "--add", "0"), 2),
+        (("seats", "quote"), 2),
+        (("seats", "add"), 2),
+        (("seats", "add", "--quote", "quo_unknown", "--yes"), 3),
+        (("invoices", "show", "no-such-number"), 3),
+        (("members", "release-seat", "nobody@nowhere.example", "--yes"), 3),
+        (("token", "revoke", "tok_unknown", "--yes"), 3),
+        (("token", "create", "--scope", "everything"), 2),
+        (("token", "create", "--scope", "scim", "--expires", "soon"), 2),
+        (("breakglass", "issue", "somebody@nowhere.example", "--yes"), 4),
+    ],
+    ids=" ".join,
+)
+def test_commands_end_with_the_code_that_says_why(shop, words, code):
+    ran = command(shop, *words)
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    assert ran.err
+
+
+def test_an_unknown_organization_is_not_found(gate):
+    assert gate.run("seats", "show", "--org", "no-such-organization").code == 3
+
+
+def test_nothing_is_written_by_a_dry_run(shop):
+    person = shop.newcomer()
+    shop.signed_in(person).close()
+    events = len(shop.api.events())
+    for words in (
+        ("members", "release-seat", person.email),
+        ("members", "reassign", person.email, "other@nowhere.example"),
+        ("token", "create", "--scope", "scim"),
+        ("waiting", "decline", person.email),
+    ):
+        ran = command(shop, *words, "--dry-run")
+        assert (ran.code, ran.out) == (0, ""), ran.err
+        assert ran.err
+    assert len(shop.api.events()) == events
+    people = {row["email"]: row["state"] for row in shop.api.get("members").json()["data"]}
+    assert people[person.email] == "held"
+
+
+def test_a_seat_can_be_reassigned_by_name(shop):
+    giver, taker = shop.newcomer(), shop.newcomer()
+    shop.signed_in(giver).close()
+    ran = command(shop, "members", "reassign", giver.email, taker.email, "--yes")
+    assert ran.code == 0, ran.err
+    people = {row["email"]: row["state"] for row in command(shop, "members", "list", "--json").json()}
+    assert (people[giver.email], people[taker.email]) == ("released", "held")
+    ran = command(shop, "members", "release-seat", shop.organization.owner, "--yes")
+    assert ran.code == 2, "the primary owner always holds a seat"
+
+
+def test_the_audit_log_is_printed_with_the_reason_of_every_refusal(shop):
+    with BrowserJar() as jar:
+        shop.saml_login(jar, shop.newcomer(), sign="none")
+    reference = shop.last_refusal()["reference"]
+    ran = command(shop, "audit", "list", "--outcome", "denied", "--reference", reference, "--json")
+    assert ran.code == 0
+    assert [event["reason"] for event in ran.json()] == ["signature_missing"]
+    lines = command(shop, "audit", "list", "--outcome", "denied").out.splitlines()
+    assert any(reference in line and "signature_missing" in line for line in lines)
+
+
+def test_the_books_agree_and_a_second_run_renews_nothing(shop):
+    assert command(shop, "reconcile").code == 0
+    ran = command(shop, "renew", "--json")
+    assert (ran.code, ran.json()) == (0, [])
+
+
+def test_a_check_says_that_everything_answers_and_what_means_nothing(gate):
+    ran = gate.run("check", "--json", settings={"PUBLIK_URL": "http://x"})
+    assert ran.code == 0
+    assert ran.json() == {"settings": "ok", "database": "ok", "redis": "ok"}
+    assert "SSO_GATE_PUBLIK_URL" in ran.err
+
+
+def test_the_description_of_the_api_is_the_one_that_is_served(gate):
+    ran = gate.run("openapi")
+    assert ran.code == 0
+    assert json.loads(ran.out) == gate.client.get("/api/v1/openapi.json").raise_for_status().json()
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "traefik", "caddy", "envoy"])
+def test_a_proxys_recipe_is_printed_with_this_gates_address(gate, proxy):
+    ran = gate.run("proxy-config", proxy, "--app-host", "app.acme.example")
+    assert ran.code == 0
+    assert "app.acme.example" in ran.out
+    assert str(gate.port) in ran.out
+
+
+@pytest.mark.parametrize("wrong", ["SESSION_IDLE", "REDIS_URL", "WORKERS"])
+def test_invalid_settings_end_every_command_with_7(gate, wrong):
+    ran = gate.run("seats", "show", "--org", "x", settings={wrong: "nonsense"})
+    assert ran.code == 7
+    assert f"SSO_GATE_{wrong}: " in ran.err
+
+
+def test_servers_that_do_not_answer_are_a_reason_to_try_later(gate):
+    ran = gate.run("seats", "show", "--org", "x", settings={"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    assert ran.code == 75, ran.err

@@ -1,0 +1,103 @@
+"""Logins that share a transaction: nobody pays for somebody else's trouble, and a commit is found again."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import event
+
+from sso_gate.admission.settle import Allowed, Denied
+from sso_gate.errors import Reason, Unavailable
+from tests.support.gates import Gate, fresh_login, make_organization, person
+
+
+async def audit_rows(inside: Gate) -> int:
+    read = inside.runtime.database.read
+    sql = "SELECT count(*) FROM audit_event WHERE action = 'auth.login'"
+    return await read(lambda tx: tx.exec_driver_sql(sql).scalar_one())
+
+
+async def test_logins_that_arrive_together_share_transactions(inside: Gate):
+    organization = await make_organization(inside.runtime, seats=40)
+    commits: list[int] = []
+    event.listen(inside.runtime.database.engine, "commit", lambda _: commits.append(1))
+    answers = await asyncio.gather(*(inside.settle(person(organization, f"p{at}")) for at in range(32)))
+    assert all(isinstance(answer, Allowed) for answer in answers)
+    assert len(commits) <= 2
+    assert (await inside.pool(organization.id)).used == 33
+
+
+async def test_many_tabs_of_one_person_take_one_seat_and_the_last_one_is_enough(inside: Gate):
+    organization = await make_organization(inside.runtime, seats=2)
+    answers = await asyncio.gather(*(inside.settle(person(organization, "ana")) for _ in range(50)))
+    assert all(isinstance(answer, Allowed) for answer in answers)
+    assert (await inside.pool(organization.id)).used == 2
+    assert await audit_rows(inside) == 50
+
+
+async def test_a_proof_is_used_once_even_inside_one_batch(inside: Gate):
+    organization = await make_organization(inside.runtime, seats=9)
+    first = fresh_login(person(organization, "ana"), inside.runtime.clock)
+    again = fresh_login(person(organization, "ana"), inside.runtime.clock)
+    stolen = type(again)(first.identity, again.attempt)
+    others = [fresh_login(person(organization, f"p{at}"), inside.runtime.clock) for at in range(5)]
+    settle = inside.door.combiner.settle
+    answers = await asyncio.gather(*(settle(login, "unknown") for login in [first, *others, stolen]))
+    assert [isinstance(answer, Allowed) for answer in answers] == [True] * 6 + [False]
+    assert isinstance(answers[-1], Denied)
+    assert answers[-1].reason is Reason.REPLAYED
+    assert (await inside.pool(organization.id)).used == 7
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_again(inside: Gate, monkeypatch: pytest.MonkeyPatch):
+    organization = await make_organization(inside.runtime, seats=9)
+    combiner, lost = inside.door.combiner, []
+    original = type(combiner)._settle
+
+    async def loses_the_first_answer(self, organization_id, batch):
+        settled = await original(self, organization_id, batch)
+        if not lost:
+            lost.append(settled)
+            raise Unavailable("the connection ended after the commit")
+        return settled
+
+    monkeypatch.setattr(type(combiner), "_settle", loses_the_first_answer)
+    answers = await asyncio.gather(*(inside.settle(person(organization, f"p{at}")) for at in range(5)))
+    assert all(isinstance(answer, Allowed) for answer in answers)
+    assert (await inside.pool(organization.id)).used == 6
+    assert await audit_rows(inside) == 5
+
+
+async def test_a_transaction_that_never_committed_is_run_again(inside: Gate, monkeypatch: pytest.MonkeyPatch):
+    organization = await make_organization(inside.runtime, seats=9)
+    combiner, failures = inside.door.combiner, iter([Unavailable("gone")])
+    original = type(combiner)._settle
+
+    async def fails_once(self, organization_id, batch):
+        if failure := next(failures, None):
+            raise failure
+        return await original(self, organization_id, batch)
+
+    monkeypatch.setattr(type(combiner), "_settle", fails_once)
+    assert isinstance(await inside.settle(person(organization, "ana")), Allowed)
+    assert await audit_rows(inside) == 1
+
+
+async def test_an_answer_that_can_not_be_had_is_unavailable_and_never_a_refusal(inside: Gate, monkeypatch):
+    organization = await make_organization(inside.runtime, seats=9)
+
+    async def never(self, organization_id, batch):
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(type(inside.door.combiner), "_settle", never)
+    with pytest.raises(Unavailable):
+        await inside.settle(person(organization, "ana"))
+    assert await audit_rows(inside) == 0
+
+
+async def test_a_browser_that_goes_away_leaves_the_others_alone(inside: Gate):
+    organization = await make_organization(inside.runtime, seats=9)
+    tasks = [asyncio.create_task(inside.settle(person(organization, f"p{at}"))) for at in range(6)]
+    await asyncio.sleep(0)
+    tasks[3].cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(isinstance(answer, Allowed) for answer in answers) == 5
