@@ -26,7 +26,7 @@ demo: install ## Start everything on loopback and print the links to open
 	@$(BIN)/sso-gate demo
 
 test: $(TESTABLE) $(PROVIDERS) ## The whole suite; ARGS="tests/unit -x" for a part of it
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(TESTABLE) $(PROVIDERS) ## The long programmes: fault runs and storms
 	@$(BIN)/python -m pytest -m soak $(ARGS)

@@ -54,7 +54,7 @@ class Road:
         """Return the gate's answer to the assertion, redirects not followed."""
         departure = jar.get(self.login_url(connection or self.organization.saml, return_to))
         assert departure.status == 302, departure.text
-        form = self.saml_idp.login(person, departure.location, jar=jar, **options)  # type: ignore[arg-type]
+        form = self.saml_idp.login(person, departure.location, jar=jar, **options)  # type: ignore[arg-type]  # passed on as they are
         return jar.submit(form)
 
     def oidc_login(self, jar: BrowserJar, person: Person, *, return_to: str = "", connection: str = "") -> Page:

@@ -172,7 +172,7 @@ def test_a_hundred_thousand_invoices_are_proved_and_explained_within_seconds(eng
     assert said.count("Total:") == COPIES + 3
     assert "DIFFERS" not in said
     with capsys.disabled():
-        print(f"{COPIES} invoices: reconcile {proved:.1f} s, explain one {one:.2f} s, explain all {told:.1f} s")  # noqa: T201
+        print(f"{COPIES} invoices: reconcile {proved:.1f} s, explain one {one:.2f} s, explain all {told:.1f} s")  # noqa: T201 - a result
     assert proved < 60
     assert one < 2
     assert told < 60

@@ -14,7 +14,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from tests.unit.billing_core import databases  # noqa: E402 - after the profile is loaded - after the profile is loaded # the root has to be known first
-from tests.unit.billing_core.firm import Firm  # noqa: E402
+from tests.unit.billing_core.firm import Firm  # noqa: E402 - after the profile is loaded
 
 
 def pytest_collection_modifyitems(config, items):
