@@ -12,7 +12,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection as Transaction
 
-from sso_gate.apply.file import ConnectionPart, FileInvalid, MemberPart, OrganizationFile, PartyPart, line_of
+from sso_gate.apply.file import (
+    ConnectionPart,
+    ContractPart,
+    FileInvalid,
+    MemberPart,
+    OrganizationFile,
+    PartyPart,
+    line_of,
+)
 from sso_gate.apply.metadata_refresh import fetch_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
@@ -311,8 +319,9 @@ def _seller(part: PartyPart) -> contracts.Seller:
 
 
 def _field(error: Exception) -> tuple[str, ...]:
-    field = getattr(error, "field", "")
-    return (str(field),) if field else ()
+    """Return the key of `[contract]` that the error is about: billing_core begins its message with its name."""
+    name = str(error).partition(":")[0]
+    return (name,) if name in ContractPart.model_fields else ()
 
 
 async def _connection_settings(

@@ -121,7 +121,7 @@ async def _depart(
     return_to = ReturnTo.checked(asked["return_to"], flow.runtime.settings)
     try:
         # Counted apart from the messages that come back: a login is one of each.
-        await LoginRate.of(flow.runtime).check(f"departure {browser.client.address}")
+        await LoginRate.of(flow.runtime).check(browser.client.address, purpose="departure")
         url = await flow.begin(
             connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"], trial=trial
         )

@@ -223,7 +223,8 @@ def test_the_first_invoice_is_the_whole_term(shop):
     assert invoice["tax"] == {"amount": 9120, "currency": "USD"}
 
 
-def test_members_are_listed_with_role_and_state(shop):
+def test_members_are_listed_with_role_and_state(gate, lay):
+    shop = lay(gate, Organization(seats=2))
     shop.signed_in(shop.person("bea")).close()
     rows = {row["email"]: row for row in shop.api.get("members").json()["data"]}
     assert set(rows) == {shop.organization.owner, shop.organization.email("bea")}

@@ -4,6 +4,9 @@ import pytest
 
 from tests.integration.gate import Api, Organization
 
+OIDC = 'protocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"\nclient_secret = "s"'
+FILES = {"broken.toml": b"[organization", "binary.toml": b"\xff\xfe", "large.toml": b"#" * 1_100_000}
+
 
 @pytest.fixture(scope="module")
 def applied(gate):
@@ -142,16 +145,9 @@ def test_a_connection_of_another_organization_cannot_be_taken(gate, samlp_idp):
         ('id = "x"\nprotocol = "saml"\nmetadata_file = "nowhere.xml"', "nowhere.xml"),
         ('id = "x"\nprotocol = "oidc"\nissuer = "https://login.example"', "client_id"),
         ('id = "x"\nprotocol = "oidc"\nissuer = "https://login.example"\nclient_id = "c"', "client_secret"),
-        (
-            'id = "help"\nprotocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"\nclient_secret = "s"',
-            "/login",
-        ),
-        ('id = "Not A Slug"\nprotocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"', "id"),
-        (
-            'id = "x"\nprotocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"\nclient_secret = "s"\n'
-            '[connections.roles]\n"boss" = "primary_owner"',
-            "primary_owner can never be mapped",
-        ),
+        (f'id = "help"\n{OIDC}', "/login"),
+        (f'id = "Not A Slug"\n{OIDC}', "id"),
+        (f'id = "x"\n{OIDC}\n[connections.roles]\n"boss" = "primary_owner"', "primary_owner can never be mapped"),
     ],
     ids=["no source", "missing file", "no client", "no secret", "reserved id", "odd id", "maps a primary owner"],
 )
@@ -175,11 +171,7 @@ def test_a_client_secret_is_on_no_output_and_not_in_the_database_in_the_clear(ga
 
 
 def test_a_file_that_is_none_is_refused(gate, tmp_path):
-    for name, body in (
-        ("broken.toml", b"[organization"),
-        ("binary.toml", b"\xff\xfe"),
-        ("large.toml", b"#" * 1_100_000),
-    ):
+    for name, body in FILES.items():
         (tmp_path / name).write_bytes(body)
         ran = gate.run("apply", str(tmp_path / name))
         assert (ran.code, name in ran.err) == (1, True), ran.err

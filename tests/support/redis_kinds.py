@@ -37,6 +37,14 @@ class _Servers:
         wait_for_port(port, self.processes[port])
         return port
 
+    def ready(self, done: Callable[[], bool]) -> None:
+        """Return once it is so, or end all of them: whoever could not make them can not close them."""
+        try:
+            wait_until(done)
+        except ServerFailed:
+            self.close()
+            raise
+
     def kill(self, port: int) -> None:
         """End one of them as a crash would."""
         self.processes[port].kill()
@@ -81,7 +89,7 @@ class SentinelValkey(_Servers):
             f"sentinel failover-timeout {SERVICE} 2000",
             sentinel=True,
         )
-        wait_until(self._is_known)
+        self.ready(self._is_known)
 
     def _is_known(self) -> bool:
         with client(self.sentinel) as sentinel, client(self.replica) as replica:
@@ -109,15 +117,15 @@ class ClusterValkey(_Servers):
     def __init__(self) -> None:
         """Start them, introduce them to each other and wait until every slot is served."""
         super().__init__()
-        self.ports = [
-            self.launch("cluster-enabled yes", f"cluster-config-file nodes-{place}.conf") for place in range(3)
-        ]
+        # Said aloud: the usual port of the bus is 10,000 higher, which there may not be.
+        buses = [free_port() for _ in range(3)]
+        self.ports = [self.launch("cluster-enabled yes", f"cluster-port {bus}") for bus in buses]
         edges = [0, 5461, 10923, 16384]
         for place, port in enumerate(self.ports):
             with client(port) as node:
                 node.execute_command("CLUSTER", "ADDSLOTSRANGE", edges[place], edges[place + 1] - 1)
-                node.execute_command("CLUSTER", "MEET", LOOPBACK, self.ports[0])
-        wait_until(self._is_whole)
+                node.execute_command("CLUSTER", "MEET", LOOPBACK, self.ports[0], buses[0])
+        self.ready(self._is_whole)
 
     def _is_whole(self) -> bool:
         for port in self.ports:

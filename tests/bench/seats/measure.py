@@ -99,3 +99,5 @@ def p95(times: Sequence[float]) -> float:
 
 def tell(name: str, **numbers: float) -> None:
     """Print one line of results."""
+    told = "  ".join(f"{key} {value:.3g}" for key, value in numbers.items())
+    print(f"\n{name}: {told}", flush=True)  # noqa: T201 - what a bench is for
