@@ -13,7 +13,7 @@ COMMANDS = {
     "connections": ("connections:connections_group", "Connections to identity providers."),
     "demo": (
         "serve:demo_command",
-        "Start everything on this machine, with somebody to try it as.",
+        "Start everything on this machine, with a provider and an application to try it with.",
     ),
     "invoices": ("invoices:invoices_group", "Invoices and credit notes."),
     "members": ("members:members_group", "Members: who they are, and whose seat goes where."),

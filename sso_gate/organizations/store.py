@@ -5,25 +5,32 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal_column, select, update
 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.errors import Conflict
 from sso_gate.organizations.organization import Organization
+from sso_gate.storage.prepared import Prepared
 from sso_gate.storage.tables import organization, organization_domain
 
+# In the text itself: a prepared statement takes no other constants.
+_SEPARATOR: Any = literal_column("' '")
 # A column, not a second statement: this is read at every login.
 _DOMAINS = (
-    select(func.aggregate_strings(organization_domain.c.domain, " "))
+    select(func.aggregate_strings(organization_domain.c.domain, _SEPARATOR))
     .where(organization_domain.c.organization == organization.c.id)
     .scalar_subquery()
     .label("domains")
 )
 
 
+_BY_ID = Prepared(select(organization, _DOMAINS).where(organization.c.id == bindparam("organization")))
+
+
 def get(tx: Connection, organization_id: str) -> Organization | None:
     """Return the organization with this id, or None."""
-    return _one(tx, organization.c.id == organization_id)
+    rows = _BY_ID.rows(tx, organization=organization_id)
+    return _organization(rows[0]) if rows else None
 
 
 def by_slug(tx: Connection, slug: str) -> Organization | None:
@@ -54,15 +61,15 @@ def _one(tx: Connection, which: ColumnElement[bool]) -> Organization | None:
     return _organization(row) if row else None
 
 
-def _organization(row: Row[Any]) -> Organization:
+def _organization(row: Any) -> Organization:
     return Organization(
         id=row.id,
         slug=row.slug,
         name=row.name,
-        enabled=row.enabled,
+        enabled=bool(row.enabled),
         locale=row.locale,
         domains=tuple(sorted((row.domains or "").split())),
-        hold_for_waiting=row.hold_for_waiting,
+        hold_for_waiting=bool(row.hold_for_waiting),
         scim_when_full=row.scim_when_full,
         purchase_roles=tuple(json.loads(row.purchase_roles)),
         admits_until=_instant(row.admits_until_at),

@@ -131,7 +131,6 @@ GROUP = Schema(
             sub=(
                 Attribute("value", case_exact=True, mutability="immutable"),
                 Attribute("$ref", "reference", mutability="immutable", references=("User",)),
-                Attribute("display", mutability="readOnly"),
                 Attribute("type", mutability="immutable", canonical=("User",)),
             ),
         ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from sso_gate.clock import iso
 from sso_gate.scim import group_rows
@@ -22,7 +22,7 @@ def search(tx: Connection, organization: str, asked: Asked) -> Page[Group]:
     mine = _COLUMNS.organization == organization
     source = Source(
         query=group_rows.query().where(mine),
-        count=select(func.count()).select_from(scim_group).where(mine),
+        keys=select(_COLUMNS.id).where(mine),
         translate=_translate,
         order=_order,
         identity=_COLUMNS.id,

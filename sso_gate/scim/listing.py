@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, tuple_
 
 from sso_gate.scim.filter import Filter, parse_filter
 from sso_gate.scim.matching import comparable, matches
@@ -115,11 +115,12 @@ def _names(value: Any) -> list[str]:
 class Source(Generic[T]):
     """The rows of one resource: how they are read, narrowed, ordered and shown as documents.
 
-    `order` gives for an attribute the column by which SQL can sort it; `identity` makes every order total.
+    `keys` finds ids without reading anything else, so that counting and skipping stay inside an index. `order` gives
+    for an attribute the column by which SQL can sort it; `identity` makes every order total.
     """
 
     query: Select[Any]
-    count: Select[Any]
+    keys: Select[Any]
     translate: Translate
     order: Callable[[Place | None], ColumnElement[Any] | None]
     identity: ColumnElement[Any]
@@ -143,29 +144,25 @@ def page(tx: Connection, source: Source[T], asked: Asked) -> Page[T]:
 def _page_by_sql(
     tx: Connection, source: Source[T], asked: Asked, narrowed: Narrowed | None, column: ColumnElement[Any]
 ) -> Page[T]:
-    query, counting = source.query, source.count
-    if narrowed:
-        query, counting = query.where(narrowed.condition), counting.where(narrowed.condition)
-    keys = (column, source.identity)
-    ordered = query.add_columns(column.label("sort_key"))
-    ordered = ordered.order_by(*(key.desc() if asked.descending else key for key in keys))
+    every = source.keys.where(narrowed.condition) if narrowed else source.keys
+    order = [key.desc() if asked.descending else key for key in (column, source.identity)]
+    found = every.order_by(*order).limit(asked.count + 1)
     if asked.cursor:
-        ordered = _behind(ordered, keys, asked, _open_cursor(asked, column.type.python_type, str))
-    elif asked.cursor is None and asked.start > 1:
-        ordered = ordered.offset(asked.start - 1)
-    rows = list(tx.execute(ordered.limit(asked.count + 1))) if asked.count else []
+        found = _behind(found, (column, source.identity), asked)
+    elif asked.cursor is None:
+        found = found.offset(asked.start - 1)
+    wanted = source.query.add_columns(column.label("sort_key")).where(source.identity.in_(found))
+    rows = list(tx.execute(wanted.order_by(*order))) if asked.count else []
     shown, more = rows[: asked.count], len(rows) > asked.count
-    whole = not more and asked.start == 1 and not asked.cursor and asked.count > 0
-    total = len(shown) if whole else tx.execute(counting).scalar_one()
+    is_whole = not more and asked.start == 1 and not asked.cursor and asked.count > 0
+    total = len(shown) if is_whole else tx.execute(every.with_only_columns(func.count())).scalar_one()
     cursor = _make_cursor(asked, [shown[-1].sort_key, shown[-1].id]) if more and asked.cursor is not None else ""
     return Page([source.read(row) for row in shown], total, cursor)
 
 
-def _behind(
-    query: Select[Any], keys: tuple[ColumnElement[Any], ColumnElement[Any]], asked: Asked, place: list[Any]
-) -> Select[Any]:
-    pair, last = tuple_(*keys), tuple_(*place)
-    return query.where(pair < last if asked.descending else pair > last)
+def _behind(query: Select[Any], keys: tuple[ColumnElement[Any], ColumnElement[Any]], asked: Asked) -> Select[Any]:
+    last = tuple_(*_open_cursor(asked, keys[0].type.python_type, str))
+    return query.where(tuple_(*keys) < last if asked.descending else tuple_(*keys) > last)
 
 
 def _page_by_hand(tx: Connection, source: Source[T], asked: Asked, narrowed: Narrowed | None) -> Page[T]:

@@ -16,7 +16,7 @@ _SEATS = {MemberState.HELD: "held", MemberState.WAITING: "waiting"}
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member with what a client said of them; `attributes` is None while no client has said anything.
+    """A member with what a client said of them, as JSON; `said` is None while no client has said anything.
 
     `wanted` says that the client wants them active although they may wait for a seat.
     """
@@ -24,7 +24,7 @@ class Person:
     member: Member
     external_id: str | None
     wanted: bool
-    attributes: dict[str, Any] | None
+    said: str | None
     created: datetime
     changed: datetime
 
@@ -38,7 +38,7 @@ class Person:
         return {
             "userName": self.member.email,
             **({"externalId": self.external_id} if self.external_id else {}),
-            **(self.attributes if self.attributes is not None else _told_by_login(self.member)),
+            **(_told_by_login(self.member) if self.said is None else json.loads(self.said)),
             "active": self.active,
         }
 
@@ -64,8 +64,10 @@ class Person:
     @property
     def etag(self) -> str:
         """A weak ETag of what the member and the client say: whoever changes either changes it (RFC 9110 8.8.3)."""
-        said = [self.member.email, self.member.name, self.member.state, self.external_id, self.wanted, self.attributes]
-        return weak_etag(json.dumps(said, sort_keys=True))
+        member = self.member
+        return weak_etag(
+            f"{member.email}\n{member.name}\n{member.state}\n{self.external_id}\n{self.wanted}\n{self.said}"
+        )
 
 
 def weak_etag(text: str) -> str:

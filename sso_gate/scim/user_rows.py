@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, select, update
 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.identity import normal_email
@@ -13,6 +13,7 @@ from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.scim.definitions import ENTERPRISE_URN
 from sso_gate.scim.person import Person
+from sso_gate.storage.prepared import OneOf, Prepared
 from sso_gate.storage.tables import identity, member, scim_group, scim_group_member, scim_user, scim_value
 
 # Attributes that clients look people up by, besides userName, externalId and id.
@@ -26,20 +27,29 @@ LOOKED_UP = (
 _SAID = (scim_user.c.external_id, scim_user.c.wanted, scim_user.c.attributes, scim_user.c.changed_at)
 
 
+_QUERY = select(*member.c, *_SAID).select_from(member.outerjoin(scim_user, scim_user.c.member == member.c.id))
+_ONE = Prepared(_QUERY.where(member.c.id == bindparam("member"), member.c.organization == bindparam("organization")))
+_GROUPS = Prepared(
+    select(scim_group_member.c.member, scim_group.c.id, scim_group.c.display_name)
+    .join(scim_group, scim_group.c.id == scim_group_member.c.group)
+    .where(OneOf(scim_group_member.c.member, "people"))
+    .order_by(scim_group.c.display_key)
+)
+
+
 def query() -> Select[Any]:
     """Return the statement that reads people, to be narrowed by the caller."""
-    columns = (*member.c, *_SAID)
-    return select(*columns).select_from(member.outerjoin(scim_user, scim_user.c.member == member.c.id))
+    return _QUERY
 
 
-def person(row: Row[Any]) -> Person:
+def person(row: Any) -> Person:
     """Return the value that a row of `query` holds."""
     created = from_micros(row.created_at)
     return Person(
         member=members.to_member(row),
         external_id=row.external_id,
         wanted=bool(row.wanted),
-        attributes=None if row.attributes is None else json.loads(row.attributes),
+        said=row.attributes,
         created=created,
         changed=created if row.changed_at is None else from_micros(row.changed_at),
     )
@@ -47,8 +57,8 @@ def person(row: Row[Any]) -> Person:
 
 def find(tx: Connection, organization: str, member_id: str) -> Person | None:
     """Return the person with this id, or None when the organization has no such member."""
-    row = tx.execute(query().where(member.c.id == member_id, member.c.organization == organization)).one_or_none()
-    return person(row) if row else None
+    rows = _ONE.rows(tx, member=member_id, organization=organization)
+    return person(rows[0]) if rows else None
 
 
 def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: bool, name: str, now: datetime) -> None:
@@ -106,12 +116,8 @@ def forget(tx: Connection, member_id: str) -> None:
 
 def groups_of(tx: Connection, people: Collection[str]) -> dict[str, list[dict[str, str]]]:
     """Return the groups of each of these members, as `value` and `display`, by name of the group."""
-    link = scim_group_member.c
-    found = select(link.member, scim_group.c.id, scim_group.c.display_name).join(
-        scim_group, scim_group.c.id == link.group
-    )
     groups: dict[str, list[dict[str, str]]] = {}
-    for row in tx.execute(found.where(link.member.in_(list(people))).order_by(scim_group.c.display_key)):
+    for row in _GROUPS.rows(tx, people=list(people)):
         groups.setdefault(row.member, []).append({"value": row.id, "display": row.display_name, "type": "direct"})
     return groups
 

