@@ -4,6 +4,7 @@
 listens elsewhere.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +37,7 @@ from sso_gate.waiting.routes import waiting_routes
 from sso_gate.web.cross_origin import cross_origin_protection
 from sso_gate.web.headers import SecurityHeaders
 from sso_gate.web.language import Languages
-from sso_gate.web.limits import BodyLimits
+from sso_gate.web.limits import UPLOAD_BYTES, BodyLimits
 from sso_gate.web.logs import AccessLog
 from sso_gate.web.problems import ProblemBoundary
 from sso_gate.web.proxies import Proxies
@@ -59,12 +60,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         door = Door.of(runtime)
-        yield State(
-            runtime=runtime,
-            door=door,
-            login_flow=await LoginFlow.of(runtime, door),
-            assertion_keys=await load_assertion_keys(runtime),
-        )
+        flow = await LoginFlow.of(runtime, door)
+        fresh = asyncio.create_task(flow.keys.keep_fresh())
+        yield State(runtime=runtime, door=door, login_flow=flow, assertion_keys=await load_assertion_keys(runtime))
+        fresh.cancel()
         await runtime.close()
 
     routes = [
@@ -120,7 +119,8 @@ def _within(router: Router, runtime: Runtime) -> ASGIApp:
         return await Recheck.of(runtime).signed_in(cookie)
 
     # Behind these no handler reads more than its own bound, so that what is too large can be put on record.
-    app: ASGIApp = BodyLimits(_Raising(router), by_prefix={"/sso/": sys.maxsize, "/scim/": sys.maxsize})
+    limits = {"/sso/": sys.maxsize, "/scim/": sys.maxsize, "/settings/access/": UPLOAD_BYTES}
+    app: ASGIApp = BodyLimits(_Raising(router), by_prefix=limits)
     app = cross_origin_protection(app, public_origin=settings.origin)
     app = _KnownPaths(app, router)
     app = SettingsDoor(app, signed_in=signed_in)

@@ -96,3 +96,7 @@ class InvalidInput(SsoGateError):
 
 class Conflict(SsoGateError):
     """The change is well formed but does not fit what is there now; nothing was changed."""
+
+
+class NoSeatFree(Conflict):
+    """What was asked for takes a free seat, and there is none."""

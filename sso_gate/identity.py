@@ -8,7 +8,6 @@ from sso_gate.clock import Clock, to_micros
 
 _UUID7_VERSION = 0x7 << 76
 _UUID7_VARIANT = 0x2 << 62
-_HEX_GROUPS = (8, 4, 4, 4, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,8 @@ class Identity:
     (`connection`, `subject`); `email` is an attribute and is trusted only inside the organization's verified domains.
 
     `login_id` is 64 hex digits naming this very proof (issuer and assertion id, or issuer and nonce): the durable
-    guard against replay, and the key under which a retried login finds its own answer.
+    guard against replay, and the key under which a retried login finds its own answer. `session_ends_at` is the latest
+    end that the provider allows the session, where it says one.
     """
 
     connection: str
@@ -33,6 +33,7 @@ class Identity:
     authenticated_at: datetime
     session_index: str | None
     login_id: str
+    session_ends_at: datetime | None = None
 
 
 def normal_email(text: str) -> str:
@@ -51,10 +52,7 @@ def new_id(prefix: str, clock: Clock) -> str:
     Source: RFC 9562 5.7 (UUID version 7, 74 random bits).
     """
     millis = to_micros(clock.now()) // 1000
-    random = secrets.randbits(74)
-    value = (millis << 80) | _UUID7_VERSION | (random >> 62 << 64) | _UUID7_VARIANT | (random & ((1 << 62) - 1))
-    digits, groups, at = f"{value:032x}", [], 0
-    for length in _HEX_GROUPS:
-        groups.append(digits[at : at + length])
-        at += length
-    return f"{prefix}_{'-'.join(groups)}"
+    random = int.from_bytes(secrets.token_bytes(10), "big")
+    value = (millis << 80) | _UUID7_VERSION | (random >> 68 << 64) | _UUID7_VARIANT | (random & ((1 << 62) - 1))
+    text = f"{value:032x}"
+    return f"{prefix}_{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -11,9 +11,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.loops.auto import auto_loop_factory
 
 from sso_gate.app import create_admin_app, create_app
 from sso_gate.settings import Address, Settings
@@ -24,21 +26,23 @@ from sso_gate.worker import work
 BACKLOG = 2048
 DRAIN_SECONDS = 20
 _WATCH_SECONDS = 0.5
+T = TypeVar("T")
 
 
 def serve(settings: Settings, *, with_worker: bool) -> int:
     """Serve until a signal ends it; return the exit code."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     with _listening(settings.bind) as public, _listening(settings.admin_bind) as admin:
-        return asyncio.run(_supervise(settings, public, admin, with_worker=with_worker))
+        return _run(_supervise(settings, public, admin, with_worker=with_worker))
 
 
 async def run_worker(settings: Settings) -> None:
-    """Do the worker's duties alone, until a signal ends it."""
+    """Do the worker's duties alone, until a signal ends it; what they count stands on the admin listener."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     stop = _stop_event()
-    async with _duties(settings, with_worker=True):
-        await stop.wait()
+    with _listening(settings.admin_bind) as admin:
+        async with _duties(settings, with_worker=True), _server(create_admin_app(settings), admin):
+            await stop.wait()
 
 
 async def _supervise(settings: Settings, public: socket.socket, admin: socket.socket, *, with_worker: bool) -> int:
@@ -75,7 +79,13 @@ async def _watch(settings: Settings, public: socket.socket, stop: asyncio.Event)
 
 def _public_process(settings: Settings, public: socket.socket) -> None:
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    asyncio.run(_serve_alone(settings, public))
+    _run(_serve_alone(settings, public))
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    """Return what `work` came to, on the quickest event loop that is installed."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        return runner.run(work)
 
 
 async def _serve_alone(settings: Settings, public: socket.socket) -> None:
@@ -145,7 +155,11 @@ def _listening(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it. Head and body are written apart: without it the body waits 40 ms for the head's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.bind((address.host, address.port))
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"{address.host}:{address.port}: {error.strerror}") from error
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener

@@ -7,6 +7,7 @@ decision joins its organization's batch (C), SQL decides and records in one tran
 """
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -48,10 +49,11 @@ class Door:
         combiner = Combiner(runtime.database, counter, clock, runtime.settings.seat_hold)
         return cls(SessionStore.of(runtime), counter, combiner, clock)
 
-    async def admit(self, login: Login, *, logout: str = "") -> Admission | Denied:
+    async def admit(self, login: Login, *, logout: str = "", names: Sequence[str] = ()) -> Admission | Denied:
         """Return the open session of the person, or why there is none; either way it is on the audit record.
 
-        `logout` is what the protocol needs to end the session at the identity provider. Raises `Unavailable` when Redis
+        `logout` is what the protocol needs to end the session at the identity provider, `names` are those by which the
+        provider can end it here. Raises `Unavailable` when Redis
         or SQL cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
         """
         token = SessionToken.new(login.identity.organization)
@@ -62,15 +64,15 @@ class Door:
         if isinstance(answer, Denied):
             await self._forget(token)
             return answer
-        return await self._open(token, self._session(login, answer, token, logout, asked_at))
+        return await self._open(token, self._session(login, answer, token, logout, asked_at), names)
 
     async def _forget(self, token: SessionToken) -> None:
         # A pending session opens nothing and runs out by itself.
         with contextlib.suppress(Unavailable):
             await self.sessions.end(token)
 
-    async def _open(self, token: SessionToken, session: Session) -> Admission:
-        if not await self.sessions.activate(token, session):
+    async def _open(self, token: SessionToken, session: Session, names: Sequence[str] = ()) -> Admission:
+        if not await self.sessions.activate(token, session, names=names):
             raise Unavailable("the session ended before it began")
         return Admission(token, session)
 
@@ -121,7 +123,7 @@ class Door:
             groups=proved.groups,
             created_at=asked_at,
             checked_at=asked_at,
-            ends_at=asked_at + self.sessions.longest,
+            ends_at=min(asked_at + self.sessions.longest, proved.session_ends_at or asked_at + self.sessions.longest),
             family=token.digest,
             logout=logout,
         )

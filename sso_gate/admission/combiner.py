@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ from sso_gate.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
-BATCH = 256
+BATCH = 32  # more would hardly cost less each, and keeps other organizations waiting for the one writer of SQLite
 QUEUE = 4096  # more would wait longer than a browser does
 
 
@@ -69,11 +69,14 @@ class Combiner:
         waiting = _Waiting(login, hint, asyncio.get_running_loop().create_future())
         if queue is None:
             queue = self._queues[organization] = deque()
-            task = asyncio.create_task(self._drain(organization, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._drain(organization, queue))
         queue.append(waiting)
         return await waiting.answer
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drain(self, organization: str, queue: deque[_Waiting]) -> None:
         batch: list[_Waiting] = []
@@ -97,8 +100,7 @@ class Combiner:
             for waiting, answer in zip(batch, settled.answers, strict=True):
                 waiting.tell(answer)
             if settled.changed or any(waiting.hint == "unknown" for waiting in batch):
-                await asyncio.sleep(0)  # whoever was answered goes on first
-                await self._publish(organization, settled.pool)
+                self._begin(self._publish(organization, settled.pool))
 
     async def _settle(self, organization: str, batch: Sequence[_Waiting]) -> Settled:
         logins, hint = [waiting.login for waiting in batch], _shared_hint(batch)
@@ -202,7 +204,7 @@ def _replayed(tx: Connection, organization: str, login: Login, clock: Clock) -> 
         organization=organization,
         at=clock.now(),
         action=Action.LOGIN,
-        actor=Actor("user", "", proved.email or ""),
+        actor=Actor("user", "", proved.email or "", proved.subject),
         reason=Reason.REPLAYED,
         reference=new_reference(),
         via=Via(proved.connection, proved.protocol),

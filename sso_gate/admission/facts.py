@@ -16,7 +16,16 @@ from sso_gate.members.member import Member
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.prepared import OneOf, Prepared
-from sso_gate.storage.tables import connection, hold, identity, member, organization, organization_domain, seat_pool
+from sso_gate.storage.tables import (
+    connection,
+    hold,
+    identity,
+    member,
+    organization,
+    organization_domain,
+    scim_user,
+    seat_pool,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ def look(tx: Connection, organization: str, identities: Sequence[Identity], *, n
     }
     awaited = members.by_email(tx, organization, unbound) if unbound else {}
     strangers = {proved.subject for proved in identities if (proved.connection, proved.subject) not in bound}
-    named = members.by_external_id(tx, organization, strangers) if strangers else {}
+    named = members.by_external_id(tx, organization, strangers) if strangers and rows[0].provisioned else {}
     pool = _pool(tx, organization, rows[0], now=now)
     known = [*bound.values(), *(candidate.member for candidate in (*awaited.values(), *named.values()))]
     kept = ledger.kept(tx, [member.id for member in known], now=now) if pool.reserved and known else set()
@@ -189,6 +198,7 @@ def _everything() -> Prepared:
         seat_pool.c.used,
         seat_pool.c.version,
         select(func.count()).where(hold.c.organization == mine).scalar_subquery().label("holds"),
+        select(scim_user.c.member).where(scim_user.c.organization == mine).exists().label("provisioned"),
         via.id.label("via"),
         via.enabled.label("via_enabled"),
         identity.c.subject.label("via_subject"),

@@ -20,7 +20,7 @@ from sso_gate.clock import Clock
 from sso_gate.errors import Reason
 from sso_gate.identity import new_id
 from sso_gate.members import store as members
-from sso_gate.members.member import Member
+from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import OWNERS
 from sso_gate.organizations import store as organizations
 from sso_gate.sessions.session import Session, SessionToken
@@ -74,14 +74,24 @@ class Recheck:
         """Return what the session is worth now; None when there is none. `Unavailable` when nobody can say."""
         now = self.clock.now()
         session = await self.sessions.find(token, now=now)
-        if session is None or abs(now - session.checked_at) < LEASE:  # a clock that was set back renews no lease
-            return Alive(session) if session else None
+        if session is None:
+            return await self._why_it_ended(token)
+        if abs(now - session.checked_at) < LEASE:  # a clock that was set back renews no lease
+            return Alive(session)
         found = await self.database.read(lambda tx: _look(tx, session, self.clock))
         if isinstance(found, Reason):
             return await self._end(token, session, found)
         fresh = session.confirmed(now, email=found.email, name=found.name or session.name, role=found.role)
         await self.sessions.confirm(token, fresh)
         return Alive(fresh)
+
+    async def _why_it_ended(self, token: SessionToken) -> Ended | None:
+        """Return the refusal of somebody whose seat was taken back; None for whoever may simply sign in again."""
+        session = await self.sessions.purged(token)
+        if session is None:
+            return None
+        found = await self.database.read(lambda tx: _why_taken_back(tx, session, self.clock))
+        return await self._end(token, session, found) if found else None
 
     async def _end(self, token: SessionToken, session: Session, reason: Reason) -> Ended:
         """End the session and record that it was refused: once, however many of its requests find out together."""
@@ -114,6 +124,14 @@ class Recheck:
             await self.sessions.end(token)
             return None
         return SignedIn(found, session, token)
+
+
+def _why_taken_back(tx: Connection, session: Session, clock: Clock) -> Reason | None:
+    person = members.get(tx, session.organization, session.member)
+    if person and person.state is MemberState.HELD:
+        return None  # a seat is theirs again, and a sign-in away
+    found = _look(tx, session, clock)
+    return found if isinstance(found, Reason) else None
 
 
 def _look(tx: Connection, session: Session, clock: Clock) -> Member | Reason:

@@ -12,15 +12,15 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from sso_gate.admission.invites import invited_member
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.clock import Clock
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Unavailable
-from sso_gate.identity import email_domain, new_id
+from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
-from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
@@ -123,7 +123,7 @@ class Revoker:
 
     def _reassign(self, tx: Connection, organization: str, giver: str, taker: str, by: Actor) -> Released:
         released = self._take_back(tx, organization, giver, MemberState.RELEASED, by)
-        receiver = members.find(tx, organization, taker) or self._invite(tx, organization, taker)
+        receiver = members.find(tx, organization, taker) or invited_member(tx, organization, taker, clock=self.clock)
         if receiver.id == released.member.id or receiver.state in (MemberState.HELD, MemberState.BLOCKED):
             raise Conflict(f"{receiver.email} cannot take this seat")
         event = new_id("evt", self.clock)
@@ -133,25 +133,6 @@ class Revoker:
         return replace(
             released, pool=self._offer(tx, organization)
         )  # a seat that was kept for the receiver is free now
-
-    def _invite(self, tx: Connection, organization: str, email: str) -> Member:
-        owner = organizations.get(tx, organization)
-        if owner is None or email_domain(email) not in owner.domains:
-            raise InvalidInput("email", "expected an address in one of the organization's domains")
-        member = Member(
-            id=new_id("mem", self.clock),
-            organization=organization,
-            email=email.strip(),
-            name="",
-            listed_role=Role.USER,
-            role=Role.USER,
-            grants=frozenset(),
-            state=MemberState.RELEASED,
-            generation=0,
-            locale="",
-        )
-        members.add(tx, [member], source="invite", at=self.clock.now())
-        return member
 
     def _event(
         self, event: str, action: Action, member: Member, pool: Pool, by: Actor, changes: Mapping[str, object]

@@ -127,7 +127,7 @@ def settle(
     if undecided and hint != "free":
         undecided = _refuse_waiting(batch, undecided)
     if undecided:
-        _under_lock(batch, list(undecided))
+        _under_lock(batch, undecided)
     _write(batch)
     return Settled([batch.answers[at] for at in range(len(logins))], batch.pool, batch.pool.version != version)
 
@@ -138,7 +138,9 @@ def _without_lock(batch: _Batch) -> dict[int, Gathered]:
     for at, known in batch.look(range(len(batch.logins))).items():
         verdict = decide(known.facts)
         # Binding a first identity is for the lock too: two identities with one email must not both be first.
-        if isinstance(verdict, AdmitIfSeat) or (known.facts.tie is Tie.AWAITED and not isinstance(verdict, Refuse)):
+        # And an address may look like somebody else's only because its person has come in between two of these reads.
+        binds = known.facts.tie is Tie.AWAITED and not isinstance(verdict, Refuse)
+        if isinstance(verdict, AdmitIfSeat) or binds or known.facts.tie is Tie.TAKEN:
             undecided[at] = known
         else:
             batch.answers[at] = _answer(batch, at, known, verdict)
@@ -169,12 +171,15 @@ def _only_waits(known: Gathered) -> bool:
     return waits and facts.role not in OWNERS and not known.kept
 
 
-def _under_lock(batch: _Batch, undecided: list[int]) -> None:
-    ledger.take_lock(batch.tx, batch.organization)
-    batch.now = batch.clock.now()  # the lock may have been waited for
-    gathered = batch.look(undecided)
+def _under_lock(batch: _Batch, gathered: dict[int, Gathered]) -> None:
+    undecided = list(gathered)
+    if not ledger.is_alone(batch.tx):
+        ledger.take_lock(batch.tx, batch.organization)
+        batch.now = batch.clock.now()  # the lock may have been waited for
+        gathered = batch.look(undecided)
     if batch.pool.lapsed:
         waitlist.offer(batch.tx, batch.organization, clock=batch.clock, until=batch.now + batch.hold)
+        batch.now = batch.clock.now()  # who finds their seat passed on has come after that: they are in the line again
         gathered = batch.look(undecided)
     while later := _one_round(batch, gathered):
         gathered = batch.look(later)

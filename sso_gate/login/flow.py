@@ -7,7 +7,6 @@ one to the other and keeps the order: proof first, then single use, then the sea
 
 import asyncio
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -45,7 +44,6 @@ from sso_gate.protocols.protocol import Endpoints
 from sso_gate.protocols.saml import request as saml_request
 from sso_gate.protocols.saml import response as saml_response
 from sso_gate.protocols.saml.response import VerifiedResponse
-from sso_gate.sessions.provider_names import ProviderNames
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.return_to import ReturnTo
 
@@ -327,10 +325,9 @@ class LoginFlow:
         return_to = ReturnTo.checked(pending.return_to, self.runtime.settings)
         attempt = new_id("att", self.runtime.clock)
         login = Login(identity, attempt, browser.client, mapped_role(connection, identity))
-        answer = await self.door.admit(login, logout=logout)
+        answer = await self.door.admit(login, logout=logout, names=names)
         if isinstance(answer, Denied):
             return TurnedAway(answer, identity, return_to)
-        await self._remember_names(answer, names)
         return Arrived(answer, return_to, pending.bind)
 
     async def _tried(
@@ -349,10 +346,6 @@ class LoginFlow:
         if pending is not None and pending.trial:
             return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
         return await self.reject(connection, refusal, browser.client)
-
-    async def _remember_names(self, admission: Admission, names: list[str]) -> None:
-        seconds = math.ceil(self.runtime.settings.session_max.total_seconds())
-        await ProviderNames(self.runtime.redis).remember(admission.session, names, seconds=seconds)
 
     async def reject(
         self, connection: Connection, refusal: Refused, client: Client, *, action: Action = Action.LOGIN

@@ -40,7 +40,7 @@ async def receive_saml(
     if isinstance(said, LogoutAnswered):
         return await _answered(flow, connection, said)
     await _use_up(flow, connection, said.replay_key, until=said.replay_until)
-    found = await ProviderNames(flow.runtime.redis).find(connection.id, said.name_id.value)
+    found = await ProviderNames(flow.runtime.redis).find(connection.organization, connection.id, said.name_id.value)
     # A session whose index the provider never told us could be any of those that it means: it ends too.
     await _end(flow, connection, found, sessions=(*said.session_indexes, "") if said.session_indexes else ())
     await _record(flow, connection, client, found)
@@ -72,7 +72,7 @@ async def receive_backchannel(flow: LoginFlow, connection: Connection, token: st
     )
     await _use_up(flow, connection, f"jti:{said.jti}", until=said.replay_until)
     name = f"sub:{said.sub}" if said.sub else f"sid:{said.sid}"
-    found = await ProviderNames(flow.runtime.redis).find(connection.id, name)
+    found = await ProviderNames(flow.runtime.redis).find(connection.organization, connection.id, name)
     await _end(flow, connection, found, sessions=(said.sid,) if said.sid else ())
     await _record(flow, connection, client, found)
 

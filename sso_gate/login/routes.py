@@ -207,7 +207,12 @@ async def _finished(
             return _rejected(request, finish)
         case Tried(trial):
             return render(
-                request, "login/trial.html", connection_name=connection.name, steps=trial.steps, person=trial.person
+                request,
+                "login/trial.html",
+                connection_name=connection.name,
+                steps=trial.steps,
+                person=trial.person,
+                refused=bool(trial.reason),
             )
         case Restarted(url):
             response = RedirectResponse(url, 303)
@@ -300,6 +305,7 @@ async def metadata(request: Request) -> Response:
     connection = await flow.connection(request.path_params["connection"])
     if connection.protocol != "saml":
         raise NotFound("not a SAML connection")
+    await flow.keys.reread()
     body = service_provider_metadata(
         connection, flow.endpoints(connection), keys=flow.keys.saml, now=flow.runtime.clock.now()
     )
@@ -312,6 +318,7 @@ async def client_keys(request: Request) -> Response:
     connection = await flow.connection(request.path_params["connection"])
     if connection.protocol != "oidc":
         raise NotFound("not an OpenID connection")
+    await flow.keys.reread()
     return JSONResponse(public_jwks(flow.keys.oidc_published), headers={"Cache-Control": "public, max-age=300"})
 
 

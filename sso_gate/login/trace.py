@@ -3,14 +3,17 @@
 Each refusal reason belongs to one step; the steps before it passed, those after it were not reached.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sso_gate.errors import Reason
+from sso_gate.login.trace_fixes import FIXES
 
 Mark = Literal["passed", "failed", "not reached", "not done"]
 
 _ = str
+SEAT = _("Seat")
 STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
     (_("Connection is enabled"), frozenset({Reason.CONNECTION_DISABLED, Reason.CONNECTION_MISMATCH})),
     (
@@ -81,33 +84,47 @@ STEPS: tuple[tuple[str, frozenset[Reason]], ...] = (
             }
         ),
     ),
-    (_("Seat"), frozenset({Reason.SEAT_UNAVAILABLE})),
+    (SEAT, frozenset({Reason.SEAT_UNAVAILABLE})),
 )
 LAST = _("Session (never created in a test)")
 
 
+NOT_ENABLED = _("not enabled yet: everything else was tried as if it were")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the list; `note` is what an operator may know of it."""
+    """One line of the list. `note` is a sentence (English source) about `values`; `detail` is what the program found,
+    for whoever operates it; `fix` says what to do (English source).
+    """
 
     name: str
     mark: Mark
     note: str = ""
+    values: Mapping[str, int] = field(default_factory=dict)
+    detail: str = ""
+    fix: str = ""
+
+    @property
+    def said(self) -> str:
+        """Everything that is known about the step, in English."""
+        return ": ".join(part for part in (self.note % self.values, self.detail) if part)
 
 
-def steps_passed(seat_note: str) -> tuple[Step, ...]:
+def steps_passed(seat_note: str, **values: int) -> tuple[Step, ...]:
     """Return the list of a login of which every check passed."""
-    done = tuple(Step(name, "passed", seat_note if name == "Seat" else "") for name, _ in STEPS)
+    done = tuple(Step(name, "passed", *((seat_note, values) if name == SEAT else ())) for name, _ in STEPS)
     return (*done, Step(LAST, "not done"))
 
 
-def steps_until(reason: Reason, note: str) -> tuple[Step, ...]:
+def steps_until(reason: Reason, detail: str = "", *, note: str = "", **values: int) -> tuple[Step, ...]:
     """Return the list of a login that was refused for this reason."""
     failed = next((at for at, (_, reasons) in enumerate(STEPS) if reason in reasons), 0)
+    found = f"{reason}: {detail}" if detail else "" if note else str(reason)
     lines = []
     for at, (name, _) in enumerate(STEPS):
         if at == failed:
-            lines.append(Step(name, "failed", f"{reason}: {note}" if note else str(reason)))
+            lines.append(Step(name, "failed", note, values, found, FIXES.get(reason, "")))
         else:
             lines.append(Step(name, "passed" if at < failed else "not reached"))
     return (*lines, Step(LAST, "not done"))
@@ -115,8 +132,7 @@ def steps_until(reason: Reason, note: str) -> tuple[Step, ...]:
 
 def not_enabled_yet(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the list with its first step as a test of a connection that nobody can log in by yet has it."""
-    first = Step(STEPS[0][0], "not done", "not enabled yet: everything else was tried as if it were")
-    return (first, *steps[1:])
+    return (Step(STEPS[0][0], "not done", NOT_ENABLED), *steps[1:])
 
 
 def covered() -> frozenset[Reason]:

@@ -24,6 +24,13 @@ from sso_gate.storage.runtime import Runtime
 LIFETIME_SECONDS = 600
 PASSED_SECONDS = 24 * 3600
 MAX_LENGTH = 64
+_ = str
+_HOLDS = _("holds a seat already")
+_SETTINGS = _("would open the settings alone: the contract is over")
+_SETTINGS_FULL = _("no seat is free: would open the settings alone")
+_KEPT = _("would take the seat that is kept for them")
+_TAKES = _("would take a seat: yes, %(left)s left")
+_NO_SEAT = _("would take a seat: no, %(used)s of %(purchased)s in use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,18 @@ class Trials:
     async def keep(self, connection: Connection, name: str, trial: Trial) -> None:
         """Keep what came of it, and which revision of the connection passed."""
         await self.redis.put(_key(connection.id, name), json.dumps(asdict(trial)), seconds=LIFETIME_SECONDS)
+        await self.redis.put(_last_key(connection.id), name, seconds=LIFETIME_SECONDS)
         if trial.proves_connection:
             await self.redis.put(_passed_key(connection.id), str(connection.revision), seconds=PASSED_SECONDS)
 
     async def passed(self, connection: Connection) -> bool:
         """Return whether the connection passed a test login within a day, with the settings that it has now."""
         return await self.redis.get(_passed_key(connection.id)) == str(connection.revision)
+
+    async def last(self, connection: str) -> Trial | None:
+        """Return the newest trial of this connection that somebody came back from."""
+        name = await self.redis.get(_last_key(connection))
+        return await self.result(connection, name) if name else None
 
     async def result(self, connection: str, name: str) -> Trial | None:
         """Return what came of it, or None while nobody has come back."""
@@ -107,25 +120,29 @@ def _steps(tx: Transaction, runtime: Runtime, identity: Identity) -> tuple[tuple
     pool = ledger.read(tx, identity.organization, now=now)
     match decide(replace(known.facts, connection_enabled=True)):
         case Refuse(reason):
-            return steps_until(reason, ""), reason
+            return steps_until(reason), reason
         case Admit():
-            return steps_passed("holds a seat already"), ""
+            return steps_passed(_HOLDS), ""
         case AdmitToSettings():
-            return steps_passed("would open the settings alone: the contract is over"), ""
+            return steps_passed(_SETTINGS), ""
         case AdmitIfSeat(settings_without_seat):
             kept = known.member is not None and ledger.kept(tx, [known.member.id], now=now)
             if kept:
-                return steps_passed("would take the seat that is kept for them"), ""
+                return steps_passed(_KEPT), ""
             if pool.available:
-                return steps_passed(f"would take a seat: yes, {pool.available} left"), ""
+                return steps_passed(_TAKES, left=pool.available), ""
             if settings_without_seat:
-                return steps_passed("no seat is free: would open the settings alone"), ""
-            note = f"would take a seat: no, {pool.used} of {pool.purchased} in use"
-            return steps_until(Reason.SEAT_UNAVAILABLE, note), Reason.SEAT_UNAVAILABLE
+                return steps_passed(_SETTINGS_FULL), ""
+            refused = Reason.SEAT_UNAVAILABLE
+            return steps_until(refused, note=_NO_SEAT, used=pool.used, purchased=pool.purchased), refused
 
 
 def _passed_key(connection: str) -> str:
     return f"sso:{{connection:{connection}}}:passed"
+
+
+def _last_key(connection: str) -> str:
+    return f"sso:{{connection:{connection}}}:last-trial"
 
 
 def _key(connection: str, name: str) -> str:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from sso_gate.clock import to_micros
-from sso_gate.errors import Conflict, NotFound
+from sso_gate.errors import Conflict, NoSeatFree, NotFound
 from sso_gate.members.member import MemberState
 from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
@@ -72,6 +72,11 @@ def take_lock(tx: Connection, organization: str) -> None:
     """Keep everybody else from changing the pool until this transaction ends. What was read before may be wrong now."""
     # Locked first, read afterwards: in PostgreSQL the statement that waited for the lock would count yesterday's holds.
     _LOCK.rows(tx, organization=organization)
+
+
+def is_alone(tx: Connection) -> bool:
+    """Return whether nobody else can have changed anything since this transaction began: SQLite has one writer."""
+    return tx.dialect.name == "sqlite"
 
 
 def holds_of(organization: ColumnElement[str] | BindParameter[str]) -> tuple[Label[int], Label[int]]:
@@ -141,11 +146,11 @@ def keep_for(tx: Connection, organization: str, members: Sequence[str], *, now: 
     """Reserve one free seat for each of these members until then, and return the pool; the lock is taken already.
 
     Raises:
-        Conflict: fewer seats are free than members were named.
+        NoSeatFree: fewer seats are free than members were named.
     """
     tx.execute(delete(hold).where(hold.c.member.in_(list(members))))
     if members and read(tx, organization, now=now).available < len(members):
-        raise Conflict("fewer seats are free than people to hold them for")
+        raise NoSeatFree("fewer seats are free than people to hold them for")
     rows = [
         {"member": who, "organization": organization, "until_at": to_micros(until), "created_at": to_micros(now)}
         for who in members

@@ -54,6 +54,16 @@ class WaitingRow:
     held_until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A seat that is kept for somebody who does not wait for one: they were invited, and have not come yet."""
+
+    email: str
+    name: str
+    since: datetime
+    until: datetime
+
+
 def note_first(tx: Connection, organization: str, members: Collection[str], *, now: datetime) -> None:
     """Remember that these members, who hold no seat, were refused for want of one; the lock is taken already.
 
@@ -159,8 +169,19 @@ def count(tx: Connection, organization: str, *, now: datetime) -> int:
     return tx.execute(query.where(waits, waiting.c.member.not_in(kept))).scalar_one()
 
 
-def in_order(tx: Connection, organization: str, *, now: datetime, limit: int = 200) -> list[WaitingRow]:
-    """Return who waits, in the order in which they will be helped."""
+def invited(tx: Connection, organization: str, *, now: datetime, limit: int = 200) -> list[Invite]:
+    """Return the invites that have not run out, the one that ends first first."""
+    living = (hold.c.organization == organization) & (hold.c.until_at > to_micros(now)) & ~_WAITS
+    query = select(member.c.email, member.c.name, hold.c.created_at, hold.c.until_at)
+    rows = query.join(hold, hold.c.member == member.c.id).where(living).order_by(hold.c.until_at, member.c.email_key)
+    return [
+        Invite(row.email, row.name, from_micros(row.created_at), from_micros(row.until_at))
+        for row in tx.execute(rows.limit(limit))
+    ]
+
+
+def in_order(tx: Connection, organization: str, *, now: datetime, limit: int = 200, skip: int = 0) -> list[WaitingRow]:
+    """Return who waits, in the order in which they will be helped: at most `limit` behind the first `skip`."""
     living = (hold.c.member == waiting.c.member) & (hold.c.until_at > to_micros(now))
     query = (
         select(waiting, member.c.email, member.c.name, member.c.locale, hold.c.until_at)
@@ -169,6 +190,7 @@ def in_order(tx: Connection, organization: str, *, now: datetime, limit: int = 2
         .where(waiting.c.organization == organization, _WAITS)
         .order_by(*_ORDER)
         .limit(limit)
+        .offset(skip)
     )
     return [
         WaitingRow(

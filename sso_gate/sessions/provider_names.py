@@ -1,12 +1,10 @@
 """How an identity provider will name a session when it ends one: kept beside the sessions, for as long as
-one can live.
+one can live, from the moment in which the session begins.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 
-from sso_gate.sessions.session import Session
 from sso_gate.storage.redis import Redis
 
 
@@ -16,21 +14,13 @@ class ProviderNames:
 
     redis: Redis
 
-    async def remember(self, session: Session, names: list[str], *, seconds: int) -> None:
-        """Keep the names that the provider may use for this session."""
-        text = json.dumps([session.organization, session.member])
-        for name in names:
-            await self.redis.put(_key(session.connection, name), text, seconds=seconds)
-
-    async def find(self, connection: str, name: str) -> tuple[str, str] | None:
+    async def find(self, organization: str, connection: str, name: str) -> tuple[str, str] | None:
         """Return (organization, member) of a name, or None when no living session can have it."""
-        text = await self.redis.get(_key(connection, name))
-        if text is None:
-            return None
-        organization, member = json.loads(text)
-        return organization, member
+        member = await self.redis.get(name_key(organization, connection, name))
+        return (organization, member) if member else None
 
 
-def _key(connection: str, name: str) -> str:
+def name_key(organization: str, connection: str, name: str) -> str:
+    """Return where the member is kept whom this name of the connection's provider means."""
     digest = hashlib.sha256(name.encode()).hexdigest()
-    return f"sso:{{connection:{connection}}}:name:{digest}"
+    return f"sso:{{{organization}}}:name:{connection}:{digest}"

@@ -1,5 +1,7 @@
 -- Ends every session of a member that is older than a generation, and keeps late ones out; atomic with activate.lua.
--- KEYS: the member's index, the member's floor. ARGV: generation, seconds to remember it, prefix of session keys (same slot).
+-- A session that is ended here stays readable under another name, which opens nothing: its browser is told why.
+-- KEYS: the member's index, the member's floor.
+-- ARGV: generation, seconds to remember, prefix of session keys, prefix of ended sessions (same slot).
 -- Returns how many sessions were ended. Running it again changes nothing.
 local floor = redis.call('GET', KEYS[2])
 if not floor or tonumber(floor) < tonumber(ARGV[1]) then
@@ -7,7 +9,10 @@ if not floor or tonumber(floor) < tonumber(ARGV[1]) then
 end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
 for _, digest in ipairs(dead) do
-  redis.call('DEL', ARGV[3] .. digest)
+  local living = redis.call('GETDEL', ARGV[3] .. digest)
+  if living and living ~= '{}' then
+    redis.call('SET', ARGV[4] .. digest, living, 'EX', ARGV[2])
+  end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
 return #dead

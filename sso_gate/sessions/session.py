@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -84,8 +84,8 @@ class Session:
 
     def to_json(self) -> str:
         """Return the session as Redis keeps it."""
-        times = {name: to_micros(getattr(self, name)) for name in _TIMES}
-        return json.dumps({**asdict(self), **times}, separators=(",", ":"))
+        values = {name: getattr(self, name) for name in _FIELDS}
+        return _line({**values, **{name: to_micros(values[name]) for name in _TIMES}})
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
@@ -97,4 +97,7 @@ class Session:
         return cls(**{**values, **times, "groups": tuple(values["groups"])})
 
 
+_FIELDS = tuple(field.name for field in fields(Session))
 _TIMES = ("created_at", "checked_at", "ends_at")
+# Made once: `json.dumps` makes a new encoder at every call that names separators.
+_line = json.JSONEncoder(separators=(",", ":")).encode

@@ -1,10 +1,12 @@
 """Sessions in Redis. All keys of an organization share its hash tag, so each script runs in one slot."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from sso_gate.sessions.provider_names import name_key
 from sso_gate.sessions.session import Session, SessionToken
 from sso_gate.storage.redis import Redis, Script
 from sso_gate.storage.runtime import Runtime
@@ -35,10 +37,18 @@ class SessionStore:
         """Make room for a session before the decision: with Redis away nothing has been taken yet."""
         await self.redis.put(_session_key(token.organization, token.digest), _PENDING, seconds=PENDING_SECONDS)
 
-    async def activate(self, token: SessionToken, session: Session) -> bool:
-        """Make the pending session active; False when it or its parent is gone, or the generation was ended."""
+    async def activate(self, token: SessionToken, session: Session, *, names: Sequence[str] = ()) -> bool:
+        """Make the pending session active; False when it or its parent is gone, or the generation was ended.
+
+        By each of `names` the identity provider can name it from then on (`ProviderNames`).
+        """
         organization, prefix = token.organization, _session_key(token.organization, "")
-        keys = [prefix + token.digest, prefix + session.family, *_member_keys(organization, session.member)]
+        keys = [
+            prefix + token.digest,
+            prefix + session.family,
+            *_member_keys(organization, session.member),
+            *(name_key(organization, session.connection, name) for name in names),
+        ]
         longest = math.ceil(self.longest.total_seconds())
         idle = math.ceil(self.idle.total_seconds())
         arguments: list[str | int] = [
@@ -49,6 +59,7 @@ class SessionStore:
             longest,
             prefix,
             LISTED_SESSIONS,
+            session.member,
         ]
         return bool(await self.redis.run(_ACTIVATE, keys, arguments))
 
@@ -88,11 +99,21 @@ class SessionStore:
         """End every session of the member whose generation is below `below`, for ever; return how many there were."""
         prefix = _session_key(organization, "")
         remember = math.ceil(self.longest.total_seconds())
-        return int(await self.redis.run(_PURGE, _member_keys(organization, member), [below, remember, prefix]))
+        arguments: list[str | int] = [below, remember, prefix, _ended_key(organization, "")]
+        return int(await self.redis.run(_PURGE, _member_keys(organization, member), arguments))
+
+    async def purged(self, token: SessionToken) -> Session | None:
+        """Return what a session was that `purge` has ended not long ago, or None. It opens nothing."""
+        text = await self.redis.get(_ended_key(token.organization, token.digest))
+        return Session.from_json(text) if text else None
 
 
 def _session_key(organization: str, digest: str) -> str:
     return f"sso:{{{organization}}}:session:{digest}"
+
+
+def _ended_key(organization: str, digest: str) -> str:
+    return f"sso:{{{organization}}}:ended-session:{digest}"
 
 
 def _member_keys(organization: str, member: str) -> list[str]:

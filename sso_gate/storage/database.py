@@ -24,8 +24,10 @@ POSTGRES_CONNECTIONS = 8
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 15_000
 TRIES = 3
-# A gate that stops in the middle of a transaction, or that cannot be reached any more, must not keep a lock.
 _POSTGRES_SETTINGS = {
+    # A list is planned anew at each login otherwise, which takes longer than the login.
+    "plan_cache_mode": "force_generic_plan",
+    # A gate that stops in the middle of a transaction, or that cannot be reached any more, must not keep a lock.
     "statement_timeout": STATEMENT_MILLISECONDS,
     "idle_in_transaction_session_timeout": STATEMENT_MILLISECONDS,
     "tcp_user_timeout": STATEMENT_MILLISECONDS,

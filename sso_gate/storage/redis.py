@@ -9,25 +9,28 @@ depends on may run twice besides.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakValueDictionary
 
+import hiredis
 import redis.asyncio as aio
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from sso_gate.errors import Unavailable
 
 SOCKET_SECONDS = 2.0
-ANSWER_SECONDS = 4.0  # a free connection and the answer, whatever the client does meanwhile to find the right server
+ANSWER_SECONDS = 4.0  # where a free connection must be waited for first
 CONNECTIONS = 64
+TURNS = 16  # of them for one organization: a storm of its logins must not queue everybody else's
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 _OPTIONS: dict[str, Any] = {
@@ -35,10 +38,10 @@ _OPTIONS: dict[str, Any] = {
     "socket_timeout": SOCKET_SECONDS,
     "socket_connect_timeout": SOCKET_SECONDS,
 }
+_OURS = {"socket_timeout": None}  # for `Redis._command` alone watches the clock: once, not at every step
 # RedisClusterException is not a RedisError. OSError has TimeoutError in it.
 _TROUBLE = (RedisError, RedisClusterException, OSError)
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -64,68 +67,122 @@ class Redis:
 
     def __init__(self, url: str) -> None:
         self._client: Any = _open(url)
+        pool = getattr(self._client, "connection_pool", None)  # a cluster has one for each of its servers
+        self._connections = _Connections(pool) if pool else None
+        self._ask = self._connections.ask if self._connections else self._client.execute_command
         self._free = asyncio.Semaphore(CONNECTIONS)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Return what the script returns; its keys share one hash tag. Loads it where the server has forgotten it."""
-        return await self._answer(self._run, script, keys, arguments)
-
-    async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
-            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+            return await self._command(keys[0], "EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return await self._client.eval(script.text, len(keys), *keys, *arguments)
+            return await self._command(keys[0], "EVAL", script.text, len(keys), *keys, *arguments)
 
     async def get(self, key: str) -> str | None:
         """Return the text under the key, or None."""
-        return cast("str | None", await self._answer(self._client.get, key))
+        return cast("str | None", await self._command(key, "GET", key))
 
     async def get_and_extend(self, key: str, *, seconds: int) -> str | None:
         """Return the text under the key and begin its lifetime anew (GETEX), or None."""
-        return cast("str | None", await self._answer(self._client.getex, key, ex=seconds))
+        return cast("str | None", await self._command(key, "GETEX", key, "EX", seconds))
 
     async def take(self, key: str) -> str | None:
         """Return the text under the key and delete it in one step (GETDEL), or None."""
-        return cast("str | None", await self._answer(self._client.getdel, key))
+        return cast("str | None", await self._command(key, "GETDEL", key))
 
     async def put(self, key: str, text: str, *, seconds: int, only_new: bool = False) -> bool:
         """Keep the text under the key for so long; False when `only_new` and the key was there already."""
-        return bool(await self._answer(self._client.set, key, text, ex=seconds, nx=only_new))
+        condition = ("NX",) if only_new else ()
+        return bool(await self._command(key, "SET", key, text, "EX", seconds, *condition))
 
     async def delete(self, *keys: str) -> None:
         """Forget the keys; they share one hash tag."""
-        await self._answer(self._client.delete, *keys)
+        await self._command(keys[0], "DEL", *keys)
 
     async def fields(self, key: str) -> dict[str, str]:
         """Return the fields of the hash under the key."""
-        return cast("dict[str, str]", await self._answer(self._client.hgetall, key))
+        answer = await self._command(key, "HGETALL", key)
+        return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
     async def drop_fields(self, key: str, *names: str) -> None:
         """Delete fields of the hash under the key."""
-        await self._answer(self._client.hdel, key, *names)
+        await self._command(key, "HDEL", key, *names)
 
-    async def count(self, key: str, *, seconds: int) -> int:
-        """Return how often this key was counted in its window of `seconds`, this time included."""
-        return int(await self.run(_COUNT, [key], [seconds]))
+    async def count(self, key: str, *, seconds: int, by: int = 1) -> int:
+        """Return how often this key was counted in its window of `seconds`, this time included, which counts `by`."""
+        return int(await self.run(_COUNT, [key], [seconds, by]))
 
     async def ping(self) -> None:
         """Return when the server answers."""
-        await self._answer(self._client.ping)
+        await self._command("", "PING")
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._connections:
+            await self._connections.close()
         await self._client.aclose()
         keeper = getattr(getattr(self._client, "connection_pool", None), "sentinel_manager", None)
         if keeper is not None:
             await keeper.aclose()
 
-    async def _answer(self, call: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
+    async def _command(self, key: str, *words: str | int) -> Any:
+        """Return the answer, after waiting in turn: first behind its own organization, then behind everybody."""
+        tag = key.partition("{")[2].partition("}")[0]
+        turn = self._turns.get(tag)
+        if turn is None:
+            turn = self._turns[tag] = asyncio.Semaphore(TURNS)
+        seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._free:
-                return await call(*arguments, **options)
+            async with asyncio.timeout(seconds), turn, self._free:
+                return await self._ask(*words)
+        except NoScriptError:
+            raise
         except _TROUBLE as error:
             _log.warning("redis unavailable: %s", error.__class__.__name__)
             raise Unavailable(f"redis: {error.__class__.__name__}") from error
+
+
+class _Connections:
+    """The open connections to one server, each for one command at a time.
+
+    redis-py's own pool, packing and client cost four times what a command does (metrics and events that nobody asks
+    for), and a login has several.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._made: list[Any] = []
+        self._idle: list[Any] = []
+
+    async def ask(self, *words: str | int) -> Any:
+        """Return the server's answer; sent once, whatever happens."""
+        connection = self._idle.pop() if self._idle else self._make()
+        try:
+            await self._pool.ensure_connection(connection)
+            await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stub takes one word alone
+            answer = await connection.read_response()
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException as error:
+            others = self._idle if isinstance(error, _TROUBLE) else []
+            for one in (connection, *others):  # after a fail-over the others lead to the wrong server too
+                await one.disconnect(nowait=True)
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _make(self) -> Any:
+        self._made.append(self._pool.make_connection())
+        return self._made[-1]
+
+    async def close(self) -> None:
+        """Close them all, also those that wait for an answer."""
+        for connection in self._made:
+            await connection.disconnect()
 
 
 def _open(url: str) -> Any:
@@ -136,7 +193,7 @@ def _open(url: str) -> Any:
         case "sentinel":
             return _open_sentinel(url)
         case _:
-            pool = aio.ConnectionPool.from_url(url, max_connections=CONNECTIONS, **_OPTIONS, retry=None)
+            pool = aio.ConnectionPool.from_url(url, **{**_OPTIONS, **_OURS}, retry=None)
             return aio.Redis.from_pool(pool)
 
 
@@ -151,7 +208,7 @@ def _open_sentinel(url: str) -> Any:
     service, _, database = urlsplit(url).path.strip("/").partition("/")
     to_sentinel = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl"))}
     keeper: Any = cast("Any", Sentinel)(hosts, sentinel_kwargs={**to_sentinel, "retry": None}, **options, retry=None)
-    return keeper.master_for(service or "mymaster", db=int(database or 0), max_connections=CONNECTIONS)
+    return keeper.master_for(service or "mymaster", db=int(database or 0), **_OURS)
 
 
 def _parse(url: str, *, default_port: int) -> tuple[list[tuple[str, int]], dict[str, Any]]:

@@ -246,6 +246,16 @@ audit_checkpoint = Table(
     Column("signed", Text, nullable=False),  # the whole checkpoint as JSON
 )
 
+audit_proof = Table(  # how far each organization's chain was last found whole, by the gate itself
+    "audit_proof",
+    metadata,
+    _organization(primary_key=True),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("proved_at", BigInteger, nullable=False),  # 0: not yet
+    Column("problem", Text, nullable=False),  # empty: whole
+)
+
 audit_stream = Table(  # where the log is delivered to
     "audit_stream",
     metadata,
@@ -290,6 +300,17 @@ notice = Table(  # what owners were told without having asked, so that they are 
     Column("kind", String(128), primary_key=True),
     Column("told_at", BigInteger, nullable=False),
     Column("value", Integer, nullable=False),
+)
+
+notification = Table(  # who hears of what, where owners chose otherwise than all of them of everything
+    "notification",
+    metadata,
+    _organization(primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("recipients", String(16), nullable=False),
+    Column("others", Text, nullable=False),  # a list of addresses, as JSON
+    Column("seats_left", Integer),  # of the threshold: empty is by the size of the organization
+    CheckConstraint("recipients IN ('owners', 'primary_owner', 'nobody')", name="recipients"),
 )
 
 api_token = Table(
@@ -372,4 +393,5 @@ installation_key = Table(
     Column("sealed", Text, nullable=False),
     Column("public", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("signs_from_at", BigInteger, nullable=False),
 )

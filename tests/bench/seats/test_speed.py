@@ -1,4 +1,9 @@
-"""What a decision costs: ratios of one run, on SQLite and PostgreSQL, with every commit flushed. `make bench`."""
+"""What a decision costs: ratios of one run, on SQLite and PostgreSQL, with every commit flushed. `make bench`.
+
+The aims are 1.5 for a returning person and for a first admission. Where a flush takes 4 ms a returning person comes
+near it; where it takes 0.3 ms the hop to the writing thread, the canonical form and one read weigh more than the
+commit. A first admission is nine statements where a bare commit has five; on PostgreSQL twelve, each a round trip.
+"""
 
 import asyncio
 import secrets

@@ -7,7 +7,9 @@ from sqlalchemy import event
 
 from sso_gate.admission.settle import Allowed, Denied
 from sso_gate.errors import Reason, Unavailable
-from tests.support.gates import Gate, fresh_login, make_organization, person
+from tests.support.gates import Gate, Migrated, fresh_login, make_organization, open_gate, person
+from tests.support.postgres import ThrowAwayPostgres
+from tests.support.valkey import ThrowAwayValkey
 
 
 async def audit_rows(inside: Gate) -> int:
@@ -101,3 +103,28 @@ async def test_a_browser_that_goes_away_leaves_the_others_alone(inside: Gate):
     tasks[3].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(isinstance(answer, Allowed) for answer in answers) == 5
+
+
+async def test_who_comes_in_by_another_process_between_two_reads_is_not_taken_for_somebody_else(
+    migrated: Migrated, postgres_server: ThrowAwayPostgres, valkey: ThrowAwayValkey
+):
+    url = migrated.postgres(postgres_server)
+    async with open_gate(url, valkey.socket_url) as here:
+        organization = await make_organization(here.runtime, seats=3)
+        ana = person(organization, "ana")
+
+        async def come_there() -> None:
+            async with open_gate(url, valkey.socket_url) as there:
+                assert isinstance(await there.settle(ana), Allowed)
+
+        reads: list[int] = []
+
+        @event.listens_for(here.runtime.database.engine, "after_cursor_execute")
+        def meanwhile(*_: object) -> None:
+            reads.append(1)
+            if len(reads) == 1:
+                asyncio.run(come_there())
+
+        assert isinstance(await here.settle(ana), Allowed)
+        assert (await here.pool(organization.id)).used == 2
+    postgres_server.drop_database(url)

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("public", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("signs_from_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation_key")),
     )
     with op.batch_alter_table("installation_key", schema=None) as batch_op:
@@ -160,6 +161,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "audit_proof",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("proved_at", sa.BigInteger(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_proof_organization")),
+        sa.PrimaryKeyConstraint("organization", name=op.f("pk_audit_proof")),
+    )
+    op.create_table(
         "audit_stream",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("organization", sa.String(length=64), nullable=False),
@@ -243,6 +254,19 @@ def upgrade() -> None:
         sa.Column("value", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_notice_organization")),
         sa.PrimaryKeyConstraint("organization", "kind", name=op.f("pk_notice")),
+    )
+    op.create_table(
+        "notification",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("recipients", sa.String(length=16), nullable=False),
+        sa.Column("others", sa.Text(), nullable=False),
+        sa.Column("seats_left", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "recipients IN ('owners', 'primary_owner', 'nobody')", name=op.f("ck_notification_recipients")
+        ),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_notification_organization")),
+        sa.PrimaryKeyConstraint("organization", "kind", name=op.f("pk_notification")),
     )
     op.create_table(
         "organization_domain",

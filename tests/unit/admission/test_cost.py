@@ -1,0 +1,110 @@
+"""What a login asks of SQL and of Redis: counted, so that it cannot creep up unseen, and by index alone, so that it
+stays the same however many people and organizations there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import UnixDomainSocketConnection
+
+from sso_gate.admission.settle import Allowed, Denied
+from sso_gate.organizations.organization import Organization
+from tests.support.gates import Gate, Migrated, make_organization, open_gate, person
+from tests.support.valkey import ThrowAwayValkey
+
+BEGIN_AND_COMMIT = 2
+
+
+class Asked:
+    """The statements that SQLite has run and the commands that Redis was sent since `forget`."""
+
+    def __init__(self, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.statements: list[str] = []
+        self.commands: list[Any] = []
+        self._gate = gate
+        with gate.runtime.database.engine.connect() as only:
+            driver: Any = only.connection.driver_connection
+            driver.set_trace_callback(self.statements.append)
+        send = UnixDomainSocketConnection.send_packed_command
+
+        async def counted(connection: Any, command: Any, *arguments: Any, **options: Any) -> None:
+            self.commands.append(command)
+            await send(connection, command, *arguments, **options)
+
+        monkeypatch.setattr(UnixDomainSocketConnection, "send_packed_command", counted)
+
+    def forget(self) -> None:
+        self.statements.clear()
+        self.commands.clear()
+
+    async def scans(self) -> list[str]:
+        """Return what SQLite would read from beginning to end for these statements."""
+        statements = [text for text in self.statements if re.match("SELECT|UPDATE|DELETE|INSERT", text)]
+
+        def plans(tx: Any) -> list[str]:
+            return [row[3] for text in statements for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+
+        found: list[str] = await self._gate.runtime.database.read(plans)
+        assert found
+        return [
+            step for step in found if step.startswith("SCAN") and not re.match("SCAN (CONSTANT|value|json_each)", step)
+        ]
+
+
+@pytest.fixture
+async def gate(migrated: Migrated, tmp_path: Path, valkey: ThrowAwayValkey) -> AsyncIterator[Gate]:
+    async with open_gate(migrated.sqlite(tmp_path), valkey.socket_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def organization(gate: Gate) -> Organization:
+    made = await make_organization(gate.runtime, seats=3)
+    await gate.settle(person(made, "owner"))
+    return made
+
+
+@pytest.fixture
+def asked(gate: Gate, organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(gate, monkeypatch)
+
+
+async def test_a_returning_person_costs_one_read_and_one_row(gate: Gate, organization: Organization, asked: Asked):
+    assert isinstance(await gate.settle(person(organization, "owner")), Allowed)
+    assert len(asked.statements) - BEGIN_AND_COMMIT == 2
+    assert await asked.scans() == []
+
+
+async def test_a_first_admission_costs_nine_statements(gate: Gate, organization: Organization, asked: Asked):
+    assert isinstance(await gate.settle(person(organization, "bea"), "free"), Allowed)
+    assert len(asked.statements) - BEGIN_AND_COMMIT == 9
+    assert await asked.scans() == []
+
+
+async def test_who_is_refused_again_costs_no_lock_and_three_statements(
+    gate: Gate, organization: Organization, asked: Asked
+):
+    for name in ("ana", "bea", "cyd"):
+        await gate.settle(person(organization, name))
+    asked.forget()
+    assert isinstance(await gate.settle(person(organization, "cyd"), "full"), Denied)
+    assert len(asked.statements) - BEGIN_AND_COMMIT == 3
+    assert await asked.scans() == []
+
+
+async def test_a_login_together_with_others_shares_their_commit(gate: Gate, organization: Organization, asked: Asked):
+    await asyncio.gather(*(gate.settle(person(organization, "owner")) for _ in range(33)))
+    assert asked.statements.count("COMMIT") == 2
+
+
+async def test_a_returning_person_is_three_words_with_redis(gate: Gate, organization: Organization, asked: Asked):
+    await gate.login(person(organization, "owner"))
+    asked.forget()
+    await gate.login(person(organization, "owner"))
+    assert len(asked.commands) == 3

@@ -1,0 +1,157 @@
+"""One transaction each: committed as a whole or not at all, run again only where nothing can have been committed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from sso_gate.errors import Unavailable
+from sso_gate.storage.database import TRIES, Database
+from tests.support.faults import Kind
+from tests.support.servers import LOOPBACK, free_port
+from tests.unit.storage.things import metadata, thing
+
+END_MYSELF = text("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+async def opened(url: str) -> AsyncIterator[Database]:
+    made = Database(url.replace("+psycopg", ""))
+    await made.write(metadata.create_all)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async for made in opened(database_url):
+        yield made
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[Database]:
+    async for made in opened(postgres_url):
+        yield made
+
+
+def add(tx: Connection, name: str) -> None:
+    tx.execute(insert(thing).values(id=name))
+
+
+def touch(tx: Connection, name: str) -> None:
+    tx.execute(update(thing).where(thing.c.id == name).values(number=1))
+
+
+async def names(database: Database) -> list[str]:
+    query = select(thing.c.id).order_by(thing.c.id)
+    return await database.read(lambda tx: list(tx.execute(query).scalars()))
+
+
+async def test_what_was_written_is_there_when_write_returns(database: Database):
+    assert await database.write(lambda tx: (add(tx, "a"), "done")[1]) == "done"
+    assert await names(database) == ["a"]
+
+
+async def test_an_exception_takes_everything_back_and_goes_through(database: Database):
+    def work(tx: Connection) -> None:
+        add(tx, "a")
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await database.write(work)
+    assert await names(database) == []
+
+
+async def test_a_broken_rule_of_a_table_is_told_as_it_is(database: Database):
+    await database.write(lambda tx: add(tx, "a"))
+    with pytest.raises(IntegrityError):
+        await database.write(lambda tx: add(tx, "a"))
+    assert await names(database) == ["a"]
+
+
+async def test_nothing_is_written_by_a_read(postgres: Database):
+    with pytest.raises(Exception, match="read-only"):
+        await postgres.read(lambda tx: add(tx, "a"))
+    assert await names(postgres) == []
+
+
+async def test_a_connection_that_is_lost_in_the_middle_of_a_transaction_costs_another_try_and_nothing_else(
+    postgres: Database,
+):
+    tries = []
+
+    def work(tx: Connection) -> int:
+        tries.append(tx)
+        add(tx, "a")
+        if len(tries) == 1:
+            tx.execute(END_MYSELF)
+        return len(tries)
+
+    assert await postgres.write(work) == 2
+    assert await names(postgres) == ["a"]
+
+
+async def test_a_connection_that_is_lost_again_and_again_is_unavailable(postgres: Database):
+    tries = []
+
+    def work(tx: Connection) -> None:
+        tries.append(tx)
+        add(tx, "a")
+        tx.execute(END_MYSELF)
+
+    with pytest.raises(Unavailable):
+        await postgres.write(work)
+    assert len(tries) == TRIES
+    assert await names(postgres) == []
+
+
+async def test_a_transaction_whose_commit_was_asked_for_is_never_run_again(postgres: Database, monkeypatch):
+    tries = []
+
+    def work(tx: Connection) -> None:
+        tries.append(tx)
+        add(tx, "a")
+
+    commit = postgres.engine.dialect.do_commit
+
+    def commit_and_lose(connection) -> None:
+        commit(connection)
+        connection.dbapi_connection.close()
+        raise postgres.engine.dialect.loaded_dbapi.OperationalError(Kind.LOST_AFTER.value)
+
+    monkeypatch.setattr(postgres.engine.dialect, "do_commit", commit_and_lose)
+    with pytest.raises(Unavailable):
+        await postgres.write(work)
+    assert len(tries) == 1
+    monkeypatch.undo()
+    assert await names(postgres) == ["a"]
+
+
+async def test_two_transactions_that_wait_for_each_other_both_come_through(postgres: Database):
+    await postgres.write(lambda tx: (add(tx, "a"), add(tx, "b")))
+    both = threading.Barrier(2)
+    first = threading.local()
+
+    def crossing(one: str, other: str):
+        def work(tx: Connection) -> None:
+            touch(tx, one)
+            if not getattr(first, one, False):
+                setattr(first, one, True)
+                both.wait(10)
+            touch(tx, other)
+
+        return work
+
+    await asyncio.gather(postgres.write(crossing("a", "b")), postgres.write(crossing("b", "a")))
+
+
+async def test_a_database_that_is_not_there_is_unavailable(tmp_path):
+    for url in (f"postgresql://nobody@{LOOPBACK}:{free_port()}/none", f"sqlite:///{tmp_path}/no/such/folder.db"):
+        database = Database(url)
+        with pytest.raises(Unavailable):
+            await database.read(lambda tx: tx.execute(text("SELECT 1")))
+        database.close()
