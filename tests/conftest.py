@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import loopback
+from tests.support.canaille_provisioner import OLDER_CLIENT
 from tests.support.postgres import ThrowAwayPostgres
 from tests.support.servers import program
 from tests.support.tls_redis import TlsRedis
@@ -29,13 +30,19 @@ PROGRAMS_OF_FIXTURES = {
     "chromium": ("chromium",),
     "axe_source": ("node",),
     "tls_redis": ("redis-server",),
+    "canaille": ("canaille-scim",),
 }
 NODE_PACKAGES = Path(__file__).parent / "support" / "idp" / "node_modules"
+FOLDERS_OF_MAKE = {"node": NODE_PACKAGES, "canaille-scim": OLDER_CLIENT}
 LEFT_OUT = "leaves out what needs "
+# What takes longest goes first, so that at the end no worker is alone with it; all else keeps its random order.
+TELLS_FIRST = ("browser", "attacks", "integration", "architecture", "conformance", "support")
 
 
 def _is_here(name: str) -> bool:
-    return program(name) is not None and (name != "node" or NODE_PACKAGES.is_dir())
+    """Whether the program is installed, and what `make test` installs for it, or instead of it."""
+    folder = FOLDERS_OF_MAKE.get(name)
+    return (folder is None or folder.is_dir()) and (name == "canaille-scim" or program(name) is not None)
 
 
 def _missing_programs(item: pytest.Item) -> list[str]:
@@ -43,6 +50,17 @@ def _missing_programs(item: pytest.Item) -> list[str]:
     for fixture in getattr(item, "fixturenames", ()):
         wanted.update(PROGRAMS_OF_FIXTURES.get(fixture, ()))
     return sorted(name for name in wanted if not _is_here(name))
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return TELLS_FIRST.index(folder) if folder in TELLS_FIRST else len(TELLS_FIRST)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first."""
+    items.sort(key=_turn)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -171,10 +171,10 @@ def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
     if found is None:
         stop(ERROR, "nobody has come back yet")
     if as_json:
-        steps = [{"check": step.name, "result": step.mark, "note": step.note} for step in found.steps]
+        steps = [{"check": step.name, "result": step.mark, "note": step.said} for step in found.steps]
         show_json({"steps": steps, "person": found.person})
     else:
-        rows = [(at, step.name, _MARKS[step.mark], step.note) for at, step in enumerate(found.steps, 1)]
+        rows = [(at, step.name, _MARKS[step.mark], step.said) for at, step in enumerate(found.steps, 1)]
         show_table(("", "Check", "Result", "Note"), rows)
     if any(step.mark == "failed" for step in found.steps):
         stop(CONFLICT, "the test login did not pass")
@@ -187,7 +187,7 @@ def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
 @dry_run_option
 def enable(*, connection_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Let people log in by this connection."""
-    agreed(f"enable {connection_id}", yes=yes, dry_run=dry_run)
+    agreed(f"enable {connection_id}", yes=yes, dry_run=dry_run, slug=slug)
     _switch(connection_id, slug, enabled=True)
 
 
@@ -198,7 +198,7 @@ def enable(*, connection_id: str, slug: str, yes: bool, dry_run: bool) -> None:
 @dry_run_option
 def disable(*, connection_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Let nobody log in by this connection; sessions that came by it end within a minute."""
-    agreed(f"disable {connection_id}", yes=yes, dry_run=dry_run)
+    agreed(f"disable {connection_id}", yes=yes, dry_run=dry_run, slug=slug)
     _switch(connection_id, slug, enabled=False)
 
 

@@ -50,6 +50,7 @@ class SamlSettings:
 class OidcSettings:
     """What is registered at an OpenID provider. Endpoints come from its discovery document, checked against `issuer`.
 
+    `trust_email` is for providers that never say whether an address is verified and whose people cannot choose theirs.
     Source: OpenID Connect Discovery 1.0, section 3.
     """
 
@@ -59,6 +60,7 @@ class OidcSettings:
     client_authentication: ClientAuthentication = "client_secret_basic"
     scopes: tuple[str, ...] = ("openid", "email", "profile")
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    trust_email: bool = False
 
 
 @dataclass(frozen=True, slots=True)

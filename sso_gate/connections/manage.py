@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy.exc import IntegrityError
 
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event
@@ -11,6 +12,14 @@ from sso_gate.connections.connection import Connection
 from sso_gate.errors import Conflict, NotFound
 from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
+
+CONSOLE = "console"
+"""The maker of the connections that owners made in the settings; every other maker wrote them from a file."""
+
+
+async def made_in_console(runtime: Runtime, connection_id: str) -> bool:
+    """Return whether owners may change this connection in the settings: whether no file says what it is."""
+    return await runtime.database.read(lambda tx: connections.maker_of(tx, connection_id)) == CONSOLE
 
 
 async def connection_of(runtime: Runtime, organization: str, connection_id: str) -> Connection:
@@ -30,15 +39,19 @@ async def change_connection(
     *,
     changes: Mapping[str, object],
     by: Actor,
+    only_if_made_by: str = "",
 ) -> None:
     """Change the connection as it is in this very transaction; `changes` is what the audit record says of it.
 
     Raises:
         NotFound: the organization has no such connection. Whatever `changed` raises leaves everything as it was.
+        Conflict: somebody else than `only_if_made_by` made it, or it was handed over.
     """
 
     def write(tx: Transaction) -> None:
         current = _get(tx, runtime, organization, connection_id)
+        if only_if_made_by and connections.maker_of(tx, connection_id) != only_if_made_by:
+            raise Conflict(f"{connection_id} is what its file says")
         connections.change(tx, runtime.keyring, changed(current), at=runtime.clock.now())
         audit.record(tx, [_event(runtime, current, Action.CONNECTION_UPDATE, by, changes)])
 
@@ -58,7 +71,10 @@ async def create_connection(runtime: Runtime, value: Connection, *, maker: str, 
         connections.save(tx, runtime.keyring, value, maker=maker, at=runtime.clock.now())
         audit.record(tx, [_event(runtime, value, Action.CONNECTION_CREATE, by, {"protocol": value.protocol})])
 
-    await runtime.database.write(write)
+    try:
+        await runtime.database.write(write)
+    except IntegrityError as error:  # another organization took it between the look and the insert
+        raise Conflict(f"the id {value.id} is taken") from error
 
 
 def _get(tx: Transaction, runtime: Runtime, organization: str, connection_id: str) -> Connection:

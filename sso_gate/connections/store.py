@@ -3,23 +3,26 @@
 import json
 from dataclasses import asdict, fields, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from sso_gate.clock import to_micros
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
 from sso_gate.storage.keyring import Keyring
+from sso_gate.storage.prepared import Prepared
 from sso_gate.storage.tables import connection
 
 _COLUMNS = connection.c
+_GET = Prepared(select(connection).where(_COLUMNS.id == bindparam("id")))
 
 
 def get(tx: Transaction, keyring: Keyring, connection_id: str) -> Connection | None:
     """Return the connection with this id, enabled or not, or None."""
-    row = tx.execute(select(connection).where(_COLUMNS.id == connection_id)).one_or_none()
-    return _connection(row, keyring) if row else None
+    rows = _GET.rows(tx, id=connection_id)
+    return _connection(rows[0], keyring) if rows else None
 
 
 def of_organization(tx: Transaction, keyring: Keyring, organization: str) -> list[Connection]:
@@ -31,6 +34,16 @@ def of_organization(tx: Transaction, keyring: Keyring, organization: str) -> lis
 def made_by(tx: Transaction, maker: str) -> list[str]:
     """Return the ids of the connections that `maker` made."""
     return list(tx.execute(select(_COLUMNS.id).where(_COLUMNS.made_by == maker)).scalars())
+
+
+def maker_of(tx: Transaction, connection_id: str) -> str:
+    """Return who made the connection, or an empty text where there is none."""
+    return tx.execute(select(_COLUMNS.made_by).where(_COLUMNS.id == connection_id)).scalar_one_or_none() or ""
+
+
+def hand_over(tx: Transaction, connection_id: str, *, maker: str) -> None:
+    """Let the connection be somebody else's from now on."""
+    tx.execute(update(connection).where(_COLUMNS.id == connection_id).values(made_by=maker))
 
 
 def save(tx: Transaction, keyring: Keyring, value: Connection, *, maker: str, at: datetime) -> Connection:
@@ -78,14 +91,21 @@ def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:
     }
 
 
-def _connection(row: Row[Any], keyring: Keyring) -> Connection:
-    body = json.loads(row.settings)
+@lru_cache(maxsize=1024)
+def _body(settings: str) -> dict[str, Any]:
+    """Return what the text says: read once, because every message that comes in asks for its connection."""
+    body: dict[str, Any] = json.loads(settings)
+    return body
+
+
+def _connection(row: Any, keyring: Keyring) -> Connection:
+    body = _body(row.settings)
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in body["settings"].items()}
     return Connection(
         id=row.id,
         organization=row.organization,
         name=row.name,
-        enabled=row.enabled,
+        enabled=bool(row.enabled),
         revision=row.revision,
         attributes=AttributeMap(**body["attributes"]),
         roles=body["roles"],

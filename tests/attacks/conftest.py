@@ -26,16 +26,11 @@ def _scene(_forge: Forge) -> Iterator[Scene]:
         yield scene
 
 
-def _well_behaved(scene: Scene) -> Scene:
-    scene.forge.reset()
-    scene.forge.person |= {"email": "eva@acme.example", "name": "Eva"}
-    return scene
-
-
 @pytest.fixture
 def scene(_scene: Scene) -> Scene:
     """Return the running gate with its organizations; the OpenID provider behaves well until a test bends it."""
-    return _well_behaved(_scene)
+    _scene.well_behaved()
+    return _scene
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +52,8 @@ def _two_workers(_forge: Forge, attack_valkey: ThrowAwayValkey) -> Iterator[Scen
 @pytest.fixture
 def two_workers(_two_workers: Scene) -> Scene:
     """Return a gate of two server processes with a Valkey that a test may empty."""
-    return _well_behaved(_two_workers)
+    _two_workers.well_behaved()
+    return _two_workers
 
 
 @pytest.fixture

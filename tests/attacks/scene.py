@@ -6,6 +6,7 @@ RelayState and the right request, so that only its own flaw can refuse it. After
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import secrets
@@ -17,7 +18,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from lxml import etree
 
+from tests.attacks.left_alone import Record, Rows
 from tests.integration.gate import Organization, RunningGate
 from tests.support.browser_jar import BrowserJar, Page
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.oidc_forge import Forge
-from tests.support.saml_forge import Message
+from tests.support.saml_forge import PERSISTENT, Message, encode
 from tests.support.servers import LOOPBACK
 
 SESSION = "__Host-sso_gate"
@@ -37,6 +39,8 @@ LOGIN = "__Host-sso_gate_login"
 MAX_CPU_SECONDS = 1.0
 MAX_WALL_SECONDS = 10.0  # other work shares the machine; a gate that opens a pipe or an address waits longer
 MAX_GROWTH_KIB = 32 * 1024
+SHARED_SECONDS = 120.0  # of the ten minutes that a login may be under way
+DEEP = "/settings/access?deep=1"
 _ADDRESSES = itertools.count(1)
 _KEYS = ("idp", "second", "stranger")
 
@@ -60,17 +64,6 @@ class Pending:
     @property
     def relay_state(self) -> str:
         return self.query.get("RelayState", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a refused message must not change, and the audit events, of which it adds one."""
-
-    members: int
-    identities: int
-    seats: int
-    entries: int
-    events: int
 
 
 class Canary:
@@ -141,13 +134,13 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Apply both organizations."""
-        self.acme = Organization(seats=20, domains=["acme.example"])
+        self.acme = Organization(seats=60, domains=["acme.example"])
         self.rival = Organization(seats=4, domains=["rival.example"])
         for organization in (self.acme, self.rival):
             organization.domains.append(organization.domain)
             organization.files |= {f"{name}.pem": pair.certificate for name, pair in self.keys.items()}
         self.saml = self.add_saml(self.acme, "saml", tables='[connections.roles]\n"gate-owners" = "owner"')
-        self.second = self.add_saml(self.acme, "second", key="second")
+        self.second = self.add_saml(self.acme, "second", key="second", lines=f'name_id_format = "{PERSISTENT}"')
         self.restart = self.add_saml(self.acme, "restart", lines='accept_unsolicited = "restart"')
         self.accept = self.add_saml(self.acme, "accept", lines='accept_unsolicited = "accept"')
         self.doomed = self.add_saml(self.acme, "doomed")
@@ -161,7 +154,8 @@ class Scene:
         )
         for organization in (self.acme, self.rival) if self.with_rival else (self.acme,):
             self.gate.applied(organization)
-        self.database = self.gate.folder / "var"
+        self.record = Record(self.gate)
+        self.under_way = UnderWay(self)
         self.own_certificate = self._own_certificate()
 
     def add_saml(self, organization: Organization, name: str, *, key: str = "idp", lines: str = "", tables: str = ""):
@@ -179,7 +173,17 @@ class Scene:
         return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
 
     def close(self) -> None:
-        self.canary.close()
+        """Finish the logins under way, which must work, and stop listening."""
+        try:
+            self.under_way.finish_all()
+        finally:
+            self.record.close()
+            self.canary.close()
+
+    def well_behaved(self) -> None:
+        """Have the OpenID provider do everything right from now on."""
+        self.forge.reset()
+        self.forge.person |= {"email": "eva@acme.example", "name": "Eva"}
 
     # --- what browsers do ---
 
@@ -213,7 +217,8 @@ class Scene:
         """Finish a login as its person would; it must work."""
         if pending.request_id:
             message = self.world(pending).message(**changes)
-            encoded = message.encoded()
+            sealed = pending.connection == self.sealed
+            encoded = encode(message.encrypted(self.own_certificate)) if sealed else message.encoded()
             page = self.post(jar, encoded, relay_state=pending.relay_state, connection=pending.connection)
         else:
             page = self.callback(jar, self.forge.log_in(pending.url), pending.connection)
@@ -223,30 +228,28 @@ class Scene:
 
     # --- what must not happen ---
 
-    def counts(self) -> Counts:
-        tables = ("member", "identity", "seat_entry", "audit_event")
-        with closing(self._connect()) as connection:
-            rows = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
-            used = connection.execute("SELECT sum(used) FROM seat_pool").fetchone()[0]
-        return Counts(rows["member"], rows["identity"], used, rows["seat_entry"], rows["audit_event"])
+    def counts(self) -> Rows:
+        return self.record.rows()
 
     def events(self, **columns: str) -> list[dict[str, Any]]:
         """Return the rows of the audit log, oldest first."""
         where = " AND ".join(f"{name} = ?" for name in columns) or "1 = 1"
-        with closing(self._connect()) as connection:
+        with closing(self.record.connect()) as connection:
             connection.row_factory = sqlite3.Row
             query = f"SELECT * FROM audit_event WHERE {where} ORDER BY id"
             return [dict(row) for row in connection.execute(query, list(columns.values()))]
 
+    def last_event(self) -> dict[str, Any]:
+        """Return the newest row of the audit log."""
+        with closing(self.record.connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            return dict(connection.execute("SELECT * FROM audit_event ORDER BY id DESC LIMIT 1").fetchone())
+
     def member(self, email: str) -> dict[str, Any] | None:
-        with closing(self._connect()) as connection:
+        with closing(self.record.connect()) as connection:
             connection.row_factory = sqlite3.Row
             row = connection.execute("SELECT * FROM member WHERE email_key = ?", [email]).fetchone()
             return dict(row) if row else None
-
-    def _connect(self) -> sqlite3.Connection:
-        path = next(Path(self.database).glob("*.db"))
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
@@ -277,19 +280,81 @@ class Scene:
         action: str = "auth.login",
         statuses: range = range(400, 500),
     ) -> Page:
-        """Return the page of a refusal, after looking at everything that a refusal must be."""
-        before = self.counts()
+        """Return the page of a refusal, after looking at everything that a refusal must be.
+
+        A redirect's own login may be used up by it: code and state are good for one try (RFC 6749 10.5).
+        """
+        rows, keys = self.counts(), self.record.keys()
         with self.bounded():
             page = send()
-        after = self.counts()
+        rows_after, keys_after = self.counts(), self.record.keys()
         assert page.status in statuses, (page.status, page.text[:2000])
         assert SESSION not in [line.partition("=")[0] for line in page.headers.get_list("set-cookie")]
-        assert after == Counts(before.members, before.identities, before.seats, before.entries, before.events + 1)
-        event = self.events()[-1]
+        assert rows_after == replace(rows, events=rows.events + 1)
+        assert keys_after.sessions == keys.sessions, "a session began or ended"
+        own = page.status == 403 or (connection or self.saml) in (self.oidc, self.rivals_oidc)
+        assert keys.lost(keys_after) <= own, "a login under way was harmed"
+        event = self.last_event()
         assert (event["outcome"], event["reason"]) == ("denied", reason), event["body"]
         assert (event["action"], event["connection"]) == (action, connection or self.saml)
         assert event["reference"] in page.text or action == "auth.logout"
         return page
+
+
+class UnderWay:
+    """Logins under way in victims' browsers, which attacks share: `refused` looks that each leaves them as they were,
+    and each is finished after a while, which must work.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        """Begin with none."""
+        self._scene = scene
+        self._open: dict[str, tuple[float, BrowserJar, Pending]] = {}
+        self._sessions: dict[str, BrowserJar] = {}
+
+    def login(self, connection: str = "") -> tuple[BrowserJar, Pending]:
+        """Return a browser that is on its way to this connection's provider."""
+        connection = connection or self._scene.saml
+        if connection in self._open and time.monotonic() - self._open[connection][0] > SHARED_SECONDS:
+            self._finish(connection)
+        if connection not in self._open:
+            jar, known = BrowserJar(), len(self._scene.record.keys().pending)
+            pending = self._scene.begin(jar, connection, return_to=DEEP)
+            assert len(self._scene.record.keys().pending) > known, "logins under way are not where this looks for them"
+            self._open[connection] = (time.monotonic(), jar, pending)
+        return self._open[connection][1:]
+
+    def signed_in(self, connection: str = "") -> BrowserJar:
+        """Return the browser of somebody who has come in by this connection and whose session lives."""
+        connection = connection or self._scene.saml
+        jar = self._sessions.get(connection)
+        if jar is None or not self._lives(jar):
+            if jar:
+                jar.close()
+            jar = self._sessions[connection] = BrowserJar()
+            self._scene.finish(jar, self._scene.begin(jar, connection))
+            assert self._lives(jar), "sessions are not where this looks for them"
+        return jar
+
+    def _lives(self, jar: BrowserJar) -> bool:
+        cookie = jar.cookie(SESSION, "gate.localhost")
+        digest = hashlib.sha256(cookie.value.partition(".")[2].encode()).hexdigest() if cookie else ""
+        return any(key.endswith(f":{digest}") for key in self._scene.record.keys().sessions)
+
+    def finish_all(self) -> None:
+        """Finish every login that is left."""
+        self._scene.well_behaved()
+        for jar in self._sessions.values():
+            jar.close()
+        for connection in list(self._open):
+            self._finish(connection)
+
+    def _finish(self, connection: str) -> None:
+        _, jar, pending = self._open.pop(connection)
+        email = f"{connection}@acme.example"
+        person = {} if connection == self._scene.saml else {"name_id": email, "attributes": {"mail": [email]}}
+        with jar:
+            assert self._scene.finish(jar, pending, **person).location.endswith(DEEP)
 
 
 def new_address() -> dict[str, str]:

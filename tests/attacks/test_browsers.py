@@ -151,7 +151,7 @@ def test_forged_forwarded_headers_of_an_untrusted_peer_are_as_if_not_sent(scene)
     assert answer.headers["location"].startswith(f"{scene.gate.origin}/login?")
     assert "evil" not in answer.headers["location"]
     scene.gate.stranger.post(f"/sso/saml/{scene.saml}/acs", content=b"", headers=headers)
-    assert scene.events()[-1]["address"] == STRANGER_ADDRESS
+    assert scene.last_event()["address"] == STRANGER_ADDRESS
 
 
 @pytest.mark.parametrize("host", ["evil.example", f"{APP_HOST}.evil.example", "gate.localhost:1"])
@@ -165,10 +165,9 @@ IDENTITY = ("User", "Email", "Name", "Organization", "Role", "Groups", "Assertio
 
 
 @pytest.mark.parametrize("name", IDENTITY)
-def test_header_smuggling_through_forward_auth(scene, jar, name):
+def test_header_smuggling_through_forward_auth(scene, name):
     """Every identity header is set on every pass, so a proxy that copies them overwrites what a client sent."""
-    scene.finish(jar, scene.begin(jar))
-    session = jar.cookie(SESSION, "gate.localhost").value
+    session = scene.under_way.signed_in().cookie(SESSION, "gate.localhost").value
     header = f"X-SSO-Gate-{name}"
     for spelling in (header, header.lower(), header.upper()):
         answer = scene.gate.client.get(
@@ -199,9 +198,8 @@ def test_header_smuggling_by_the_persons_own_words(scene, jar):
 
 
 @pytest.mark.parametrize("cookie", ["{0}; {0}", "{0}x", "x{0}", "{1}", "{2}"])
-def test_a_cookie_that_is_not_exactly_one_session_is_none(scene, jar, cookie):
-    scene.finish(jar, scene.begin(jar))
-    value = jar.cookie(SESSION, "gate.localhost").value
+def test_a_cookie_that_is_not_exactly_one_session_is_none(scene, cookie):
+    value = scene.under_way.signed_in().cookie(SESSION, "gate.localhost").value
     organization = value.partition(".")[0]
     sent = cookie.format(f"{SESSION}={value}", f"{SESSION}={organization}.", f"{SESSION}={organization}.{'A' * 43}")
     answer = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "Cookie": sent})
@@ -256,8 +254,8 @@ def test_a_session_of_one_host_opens_no_other(scene, jar):
     assert scene.gate.client.get("/", headers={"Host": scene.gate.host, **cookie}).status_code == 302
 
 
-def test_another_site_can_neither_log_out_nor_use_a_code(scene, jar):
-    scene.finish(jar, scene.begin(jar))
+def test_another_site_can_neither_log_out_nor_use_a_code(scene):
+    jar = scene.under_way.signed_in()
     for path, form in (("/logout", {}), ("/login/break-glass", {"email": "a@acme.example", "code": "x"})):
         page = jar.post(f"{scene.gate.origin}{path}", form, initiator="http://evil.localhost/")
         assert page.status == 403

@@ -98,7 +98,7 @@ def test_ssrf_by_an_odd_word_in_a_discovery_document(scene, bent, jar, word):
     if page.status == 302:  # an address that is only used later is checked when it is used
         page = scene.callback(jar, forge.log_in(page.location), connection)
     assert page.status == 400
-    assert scene.events()[-1]["reason"] in {"discovery_refused", "token_refused"}
+    assert scene.last_event()["reason"] in {"discovery_refused", "token_refused"}
 
 
 async def test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to(scene):

@@ -128,9 +128,9 @@ def send_logout(scene, jar, message):
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_forged_logout(scene, jar, other_jar, name):
+def test_forged_logout(scene, other_jar, name):
     reason, build = FORGERIES[name]
-    scene.finish(jar, scene.begin(jar))
+    jar = scene.under_way.signed_in()
     message = build(scene.world())
     scene.refused(partial(send_logout, scene, other_jar, message), reason, action="auth.logout")
     assert jar.get(f"{scene.gate.origin}/").status == 200, "the victim's session lives"
@@ -146,8 +146,8 @@ def test_replayed_logout(scene, jar, other_jar):
     assert jar.get(f"{scene.gate.origin}/").status == 200
 
 
-def test_a_logout_of_one_connection_does_not_end_a_session_of_another(scene, jar, other_jar):
-    scene.finish(jar, scene.begin(jar))
+def test_a_logout_of_one_connection_does_not_end_a_session_of_another(scene, other_jar):
+    jar = scene.under_way.signed_in()
     world = scene.world(connection=scene.second)
     address = f"{scene.gate.origin}/sso/saml/{scene.second}/slo"
     page = other_jar.post(address, posted(request_xml(world), world.idp), headers=new_address())
@@ -181,15 +181,15 @@ def notices(forge):
 
 
 @pytest.mark.parametrize("name", list(notices(type("_", (), {"issuer": "", "client_id": ""}))))
-def test_back_channel_token_confusion(scene, jar, other_jar, name):
-    scene.finish(jar, scene.begin(jar, scene.oidc))
+def test_back_channel_token_confusion(scene, other_jar, name):
+    jar = scene.under_way.signed_in(scene.oidc)
     reason, token = notices(scene.forge)[name]
     scene.refused(partial(tell, scene, other_jar, token()), reason, connection=scene.oidc, action="auth.logout")
     assert jar.get(f"{scene.gate.origin}/").status == 200
 
 
-def test_back_channel_token_by_another_key(scene, jar, other_jar):
-    scene.finish(jar, scene.begin(jar, scene.oidc))
+def test_back_channel_token_by_another_key(scene, other_jar):
+    jar = scene.under_way.signed_in(scene.oidc)
     scene.forge.signing = new_key("RS256", "rsa-1")
     send = partial(tell, scene, other_jar, scene.forge.logout_token())
     scene.refused(send, "signature_invalid", connection=scene.oidc, action="auth.logout")

@@ -113,14 +113,11 @@ FORGERIES = {
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forged_answer(scene, jar, name):
     reason, bend = FORGERIES[name]
-    attacked, waiting = scene.begin(jar, scene.oidc), scene.begin(jar, scene.oidc)
+    scene.under_way.login(scene.oidc)
+    attacked = scene.begin(jar, scene.oidc)
     bend(scene.forge)
     params = scene.forge.log_in(attacked.url)
     scene.refused(lambda: scene.callback(jar, params), reason, connection=scene.oidc)
-    person = dict(scene.forge.person)
-    scene.forge.reset()
-    scene.forge.person = person
-    scene.finish(jar, waiting)
 
 
 def changed(params, **changes):
@@ -129,11 +126,11 @@ def changed(params, **changes):
 
 @pytest.mark.parametrize("iss", [None, "https://evil.example", ""])
 def test_mix_up_an_answer_that_does_not_name_our_provider(scene, jar, iss):
-    attacked, waiting = scene.begin(jar, scene.oidc), scene.begin(jar, scene.oidc)
+    scene.under_way.login(scene.oidc)
+    attacked, sent = scene.begin(jar, scene.oidc), scene.forge.count(TOKEN)
     params = changed(scene.forge.log_in(attacked.url), iss=iss)
     scene.refused(lambda: scene.callback(jar, params), "issuer_mismatch", connection=scene.oidc)
-    assert scene.forge.count(TOKEN) == 0, "the code must not go anywhere"
-    scene.finish(jar, waiting)
+    assert scene.forge.count(TOKEN) == sent, "the code must not go anywhere"
 
 
 def test_mix_up_an_answer_at_the_address_of_another_connection(scene, jar):
@@ -194,7 +191,7 @@ def test_jwks_flood_made_up_key_names_fetch_the_keys_once_a_minute(scene, jar):
                 headers={"Host": scene.gate.host, "X-Forwarded-For": "10.255.0.1"},
             )
         assert answer.status_code == 400
-        assert scene.events()[-1]["reason"] == "key_unknown"
+        assert scene.last_event()["reason"] == "key_unknown"
     assert scene.forge.count(JWKS) - fetched <= 1
 
 

@@ -7,10 +7,11 @@ from functools import partial
 
 import pytest
 
-from sso_gate.apply.file import FileInvalid, read_file
+from sso_gate.apply.file import read_file
+from sso_gate.apply.places import FileInvalid
 from tests.attacks.scene import SESSION, new_address
 from tests.integration.gate import Organization
-from tests.support.saml_forge import PERSISTENT
+from tests.support.saml_forge import EMAIL_FORMAT, PERSISTENT
 
 
 def log_in(scene, jar, name, *, connection="", email="", groups=(), **changes):
@@ -105,7 +106,23 @@ def test_takeover_by_an_unverified_email(scene, jar, verified):
 def test_takeover_by_a_look_alike_domain(scene, jar, email):
     page = log_in(scene, jar, f"look-alike {len(email)} {email[-5:]}", email=email)()
     assert page.status == 403
-    assert scene.events()[-1]["reason"] in {"domain_not_allowed", "email_missing"}
+    assert scene.last_event()["reason"] in {"domain_not_allowed", "email_missing"}
+
+
+@pytest.mark.parametrize("email", ["bo\u017f\u017f@acme.example", "bo\u00df@acme.example"])
+def test_takeover_by_letters_that_fold(scene, jar, other_jar, email):
+    """Without regard to case it is the address of a colleague, who would have to share seat and role."""
+    assert log_in(scene, jar, "boss")().status == 303
+    send = log_in(scene, other_jar, f"folded {email!a}", email=email)
+    scene.refused(send, "email_unverified")
+
+
+def test_a_name_in_another_format_than_we_asked_for(scene, jar):
+    """Whoever writes a request of their own can ask their provider for a name that they may choose."""
+    pending = scene.begin(jar, scene.second)
+    message = scene.world(pending).message(name_id="owner", name_id_format=EMAIL_FORMAT)
+    send = partial(scene.post, jar, message.encoded(), relay_state=pending.relay_state, connection=scene.second)
+    scene.refused(send, "subject_invalid", connection=scene.second)
 
 
 INJECTIONS = {
@@ -137,7 +154,7 @@ def test_audit_injection(scene, jar, name):
     page = jar.post(
         address, form, initiator="https://idp.acme.example/", headers={**new_address(), "User-Agent": agent}
     )
-    body = scene.events()[-1]["body"]
+    body = scene.last_event()["body"]
     assert "\n" not in body
     assert body.isascii()
     assert body.isprintable()
@@ -153,7 +170,7 @@ def test_audit_injection_by_what_a_message_says_of_itself(scene, jar):
     pending = scene.begin(jar)
     message = scene.world(pending).message(issuer='=1+1,"\u2028<script>', response_issuer=None)
     page = scene.refused(lambda: scene.post(jar, message.encoded(), relay_state=pending.relay_state), "issuer_mismatch")
-    body = scene.events()[-1]["body"]
+    body = scene.last_event()["body"]
     assert body.isascii()
     assert "<script>" not in page.text
     ran = scene.gate.run(

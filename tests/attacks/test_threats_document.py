@@ -23,10 +23,10 @@ confusion; logout wrapping; unsigned logout; replay; replay on another worker; r
 cross-connection replay; cross-organization replay; mix-up; code injection; state fixation; session fixation; login
 CSRF; open redirect; header smuggling; forged forwarded headers; host injection; request smuggling; SSRF; DNS
 rebinding; JWKS flood; back-channel token confusion; seat race; seat flood; garbage flood; audit injection; role
-escalation; takeover by email; break-glass guessing; host ticket theft; missing audience; recipient or destination
-by prefix; unlimited validity; weak algorithms; truncated subject; other encodings; deflate bomb; missing ID token;
-token confusion; stale token; another person at UserInfo; unsolicited response; padding oracle; secrets in logs;
-login rate
+escalation; takeover by email; break-glass guessing; host ticket theft; missing audience; recipient or destination by
+prefix; unlimited validity; weak algorithms; truncated subject; name of the attacker's choice; other encodings;
+deflate bomb; missing ID token; token confusion; stale token; another person at UserInfo; unsolicited response;
+padding oracle; secrets in logs; login rate
 """
 
 

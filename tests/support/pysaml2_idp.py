@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+import saml2.entity
+import saml2.sigver
 from saml2 import BINDING_HTTP_REDIRECT
 from saml2.config import IdPConfig
 from saml2.metadata import entity_descriptor
@@ -24,6 +30,8 @@ from tests.support.people import Person
 from tests.support.servers import program
 
 SSO_URL = "https://pysaml2.example/sso"
+SLO_URL = "https://pysaml2.example/slo"
+RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 
 
 class Pysaml2Idp:
@@ -51,9 +59,12 @@ class Pysaml2Idp:
             "service": {
                 "idp": {
                     # By itself it signs with SHA-1.
-                    "signing_algorithm": "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+                    "signing_algorithm": RSA_SHA256,
                     "digest_algorithm": "http://www.w3.org/2001/04/xmlenc#sha256",
-                    "endpoints": {"single_sign_on_service": [(SSO_URL, BINDING_HTTP_REDIRECT)]},
+                    "endpoints": {
+                        "single_sign_on_service": [(SSO_URL, BINDING_HTTP_REDIRECT)],
+                        "single_logout_service": [(SLO_URL, BINDING_HTTP_REDIRECT)],
+                    },
                     "name_id_format": [NAMEID_FORMAT_PERSISTENT],
                     "policy": {
                         "default": {
@@ -103,6 +114,42 @@ class Pysaml2Idp:
         }
         return Form(action=arguments["destination"], method="post", page_url=SSO_URL, fields=fields)
 
+    def answer_logout(self, logout_request_url: str) -> str:
+        """Return where the provider sends the browser after a logout of ours: back, with its signed answer.
+
+        Raises:
+            saml2.sigver.SignatureError: the request is not signed by the service provider's key.
+        """
+        query = {name: values[0] for name, values in parse_qs(urlsplit(logout_request_url).query).items()}
+        signed = {"relay_state": query["RelayState"], "sigalg": query["SigAlg"], "signature": query["Signature"]}
+        request = self._server.parse_logout_request(query["SAMLRequest"], BINDING_HTTP_REDIRECT, **signed)
+        if request is None:
+            raise ValueError("pysaml2 does not take this for a logout request")
+        arguments = self._server.response_args(request.message, [BINDING_HTTP_REDIRECT], "spsso")
+        response = self._server.create_logout_response(request.message, [BINDING_HTTP_REDIRECT], sign=False)
+        return self._redirect(str(response), arguments["destination"], query["RelayState"], response=True)
+
+    def begin_logout(self, person: Person, sp_entity_id: str, slo_url: str) -> str:
+        """Return where the provider sends the browser to have this person logged out of a service provider."""
+        _, request = self._server.create_logout_request(
+            slo_url,
+            issuer_entity_id=sp_entity_id,
+            name_id=NameID(format=NAMEID_FORMAT_PERSISTENT, text=person.as_entry()["subject"]),
+        )
+        return self._redirect(str(request), slo_url, "", response=False)
+
+    def _redirect(self, message: str, destination: str, relay_state: str, *, response: bool) -> str:
+        made = self._server.apply_binding(
+            BINDING_HTTP_REDIRECT,
+            message,
+            destination,
+            relay_state,
+            response=response,
+            sign=True,
+            sigalg=RSA_SHA256,
+        )
+        return str(dict(made["headers"])["Location"])
+
     def _attributes(self, person: Person) -> dict[str, Any]:
         return {"mail": [person.email], "displayName": [person.name], "isMemberOf": list(person.groups)}
 
@@ -110,3 +157,19 @@ class Pysaml2Idp:
         """Forget everybody."""
         self._server.close()
         self._folder.cleanup()
+
+
+@contextmanager
+def encrypting_with_gcm(provider: Pysaml2Idp) -> Iterator[None]:
+    """Have the provider encrypt its assertions with AES-GCM; it has no setting for that, and takes 3DES by itself."""
+    by_program = saml2.sigver.CryptoBackendXmlSec1.encrypt_assertion
+
+    def with_aes(self: Any, statement: Any, enc_key: Any, template: Any, _key_type: Any, node_xpath: Any = None) -> Any:
+        return by_program(self, statement, enc_key, template, "aes-256", node_xpath)
+
+    gcm = partial(saml2.sigver.pre_encryption_part, msg_enc="http://www.w3.org/2009/xmlenc11#aes256-gcm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provider, "_encrypt", True)
+        patch.setattr(saml2.entity, "pre_encryption_part", gcm)
+        patch.setattr(saml2.sigver.CryptoBackendXmlSec1, "encrypt_assertion", with_aes)
+        yield

@@ -101,6 +101,12 @@ class SentinelValkey(_Servers):
         """Return the URL for SSO_GATE_REDIS_URL."""
         return f"redis+sentinel://{LOOPBACK}:{self.sentinel}/{SERVICE}"
 
+    def cut_off_replica(self) -> None:
+        """Let the replica copy everything up to now, and nothing that comes after."""
+        with client(self.primary) as primary, client(self.replica) as replica:
+            primary.wait(1, READY_SECONDS * 1000)
+            replica.replicaof(LOOPBACK, free_port())
+
     def fail_over(self) -> None:
         """Kill the primary and wait until the replica has its place; what it had not copied yet is lost."""
         self.kill(self.primary)

@@ -46,6 +46,10 @@ class ThrowAwayValkey:
         """Return a new synchronous client that never retries; the caller closes it (it is a context manager)."""
         return Redis(unix_socket_path=str(self.socket_path), decode_responses=True, retry=_ONCE)
 
+    def bytes_client(self) -> Redis:
+        """Return a client as `client` does that leaves answers as they are: for DUMP and RESTORE."""
+        return Redis(unix_socket_path=str(self.socket_path), decode_responses=False, retry=_ONCE)
+
     def tcp_client(self) -> Redis:
         """Return a new client of the loopback port."""
         return Redis.from_url(self.url, decode_responses=True, retry=_ONCE)

@@ -158,8 +158,8 @@ def login_id(issuer: str, nonce: str) -> str:
 
 
 def _identity(claims: Mapping[str, Any], connection: Connection, proof: str, now: datetime) -> Identity:
-    attributes = connection.attributes
-    email, verified = read_email(claims, attributes)
+    attributes, settings = connection.attributes, oidc_settings(connection)
+    email, verified = read_email(claims, attributes, issuer=settings.issuer, trusted=settings.trust_email)
     return Identity(
         connection=connection.id,
         organization=connection.organization,

@@ -13,6 +13,8 @@ MAX_SUBJECT_LENGTH = 255
 MAX_NAME_LENGTH = 256
 MAX_GROUP_LENGTH = 256
 MAX_EMAIL_LENGTH = 254
+DOMAIN_OWNER_VERIFIED = "xms_edov"
+_ENTRA = ("https://login.microsoftonline.com/", "https://login.microsoftonline.us/", "https://sts.windows.net/")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -30,12 +32,15 @@ def read_subject(claims: Mapping[str, Any], attributes: AttributeMap) -> str:
     return value
 
 
-def read_email(claims: Mapping[str, Any], attributes: AttributeMap) -> tuple[str | None, bool]:
-    """Return the address and whether the provider says that it has verified it.
+def read_email(
+    claims: Mapping[str, Any], attributes: AttributeMap, *, issuer: str, trusted: bool
+) -> tuple[str | None, bool]:
+    """Return the address and whether it is verified: the provider says so, or the connection is `trusted` to hand out
+    no other addresses and the provider does not say the contrary.
 
     `preferred_username` is never taken for an address. `email_verified` speaks of the claim `email` alone, and only
-    true or "true" is a yes; a provider that says nothing has verified nothing. An address with letters beyond ASCII
-    counts as unverified: folding case can turn it into somebody else's (U+212A becomes k).
+    true or "true" is a yes. An address with letters beyond ASCII counts as unverified: folding case can turn it into
+    somebody else's (U+212A becomes k).
 
     Raises:
         Refused: `token_refused`, there is an address that is none.
@@ -48,8 +53,21 @@ def read_email(claims: Mapping[str, Any], attributes: AttributeMap) -> tuple[str
         raise Refused(Reason.TOKEN_REFUSED, f"the claim {name} is not an email address")
     if not value.isprintable():
         raise Refused(Reason.TOKEN_REFUSED, f"the claim {name} holds control characters")
-    verified = claims.get("email_verified")
-    return value, name == "email" and value.isascii() and (verified is True or str(verified).lower() == "true")
+    verified = (name == "email" and _says_verified(claims, issuer)) or (trusted and not _says_unverified(claims))
+    return value, value.isascii() and verified
+
+
+def _says_verified(claims: Mapping[str, Any], issuer: str) -> bool:
+    """Return whether the provider has verified the address: by the standard claim, or by Entra ID's own (Microsoft
+    identity platform, optional claims: true, 1 or "1" when the owner of the address's domain was verified).
+    """
+    if issuer.startswith(_ENTRA) and str(claims.get(DOMAIN_OWNER_VERIFIED)).lower() in ("true", "1"):
+        return not _says_unverified(claims)
+    return str(claims.get("email_verified")).lower() == "true"
+
+
+def _says_unverified(claims: Mapping[str, Any]) -> bool:
+    return claims.get("email_verified") is not None and str(claims["email_verified"]).lower() != "true"
 
 
 def read_name(claims: Mapping[str, Any], attributes: AttributeMap) -> str | None:

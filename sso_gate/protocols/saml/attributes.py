@@ -63,12 +63,16 @@ def by_name(statements: Iterable[Element]) -> Attributes:
     return found
 
 
-def subject(name_id: NameId | None, attributes: Attributes, names: AttributeMap) -> str:
+def subject(name_id: NameId | None, attributes: Attributes, names: AttributeMap, *, name_id_format: str) -> str:
     """Return the provider's own stable name for the person: the configured attribute, else the NameID, whole or not
     at all.
 
+    `name_id_format` is the one that our requests ask for, or empty. Whoever writes a request of their own could ask for
+    another and be named by something that they may choose, so a NameID that says another is none.
+
     Raises:
-        Refused: `subject_invalid`: none, several, transient, too long, surrounded by space, or not printable.
+        Refused: `subject_invalid`: none, several, transient, of another format, too long, surrounded by space, or not
+        printable.
     """
     if names.subject:
         values = attributes.get(names.subject, ())
@@ -79,6 +83,10 @@ def subject(name_id: NameId | None, attributes: Attributes, names: AttributeMap)
         raise Refused(Reason.SUBJECT_INVALID, "no NameID, and no attribute is configured as subject")
     elif name_id.format == TRANSIENT:
         raise Refused(Reason.SUBJECT_INVALID, "a transient NameID names nobody twice: configure a subject attribute")
+    elif name_id_format and name_id.format not in (name_id_format, UNSPECIFIED, None):
+        raise Refused(
+            Reason.SUBJECT_INVALID, f"asked for a NameID of format {name_id_format}, got {name_id.format}"[:300]
+        )
     else:
         text = name_id.value
     if not text or text != text.strip() or not text.isprintable() or len(text) > MAX_SUBJECT_CHARACTERS:
@@ -98,6 +106,13 @@ def email(name_id: NameId | None, attributes: Attributes, names: AttributeMap) -
     if found is None and name_id is not None and name_id.format in (None, UNSPECIFIED):
         return _address(name_id.value)
     return found
+
+
+def keeps_its_letters(address: str) -> bool:
+    """Return whether no letter beyond ASCII becomes an ASCII one when case is folded, as U+212A becomes k and ß ss: the
+    address would be taken for somebody else's.
+    """
+    return all(letter.isascii() or not letter.casefold().isascii() for letter in address)
 
 
 def name(attributes: Attributes, names: AttributeMap) -> str | None:

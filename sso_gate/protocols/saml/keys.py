@@ -23,7 +23,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProviderKeys:
-    """The key that signs now, and every key that a provider may still encrypt to, newest first."""
+    """The key that signs now, and every key that providers know, that one first: they may encrypt to any of them."""
 
     signing: KeyPair
     decryption: tuple[KeyPair, ...]

@@ -64,7 +64,8 @@ def service_provider_metadata(
     """Return our metadata for this connection, signed, valid for two weeks: UTF-8, media type
     application/samlmetadata+xml.
 
-    Every decryption key is in it, newest first, so that a provider may use the old one while ours roll over.
+    Every key is in it, for signing and for encryption, the one that signs now first: while keys roll over a provider
+    knows the next one before we use it, and may still use the old one.
     """
     settings = saml_settings(connection)
     built = OneLogin_Saml2_Metadata.builder(
@@ -84,9 +85,9 @@ def service_provider_metadata(
     role = root[0]
     other_binding = etree.Element(f"{MD}SingleLogoutService", Binding=HTTP_POST, Location=endpoints.saml_slo)
     role[0].addnext(other_binding)
-    descriptors = [_key_descriptor("signing", keys.signing.certificate_pem)]
-    descriptors += [_key_descriptor("encryption", pair.certificate_pem) for pair in keys.decryption]
-    role[:0] = descriptors
+    role[:0] = [
+        _key_descriptor(use, pair.certificate_pem) for use in ("signing", "encryption") for pair in keys.decryption
+    ]
     signed: bytes | str = OneLogin_Saml2_Metadata.sign_metadata(
         etree.tostring(root).decode(), keys.signing.private_key_pem, keys.signing.certificate_pem
     )
@@ -96,7 +97,7 @@ def service_provider_metadata(
 def parse_identity_provider(
     xml: bytes, *, now: datetime, entity_id: str | None = None, pinned: tuple[str, ...] = ()
 ) -> IdentityProviderMetadata:
-    """Return what the metadata says about the only provider in it, or about the one named `entity_id`.
+    """Return what the metadata says about the only provider in it, or about the one of several named `entity_id`.
 
     `pinned` are the certificates (PEM) that the connection trusts already; see `signed_by_pinned`.
 
@@ -197,7 +198,7 @@ def _choose(root: Element, entity_id: str | None) -> tuple[Element, list[str | N
         for entity in root.iter(f"{MD}EntityDescriptor")
         if document.child(entity, f"{MD}IDPSSODescriptor") is not None
     ]
-    if entity_id is not None:  # compared here, never put into an XPath
+    if len(providers) > 1 and entity_id is not None:  # compared here, never put into an XPath
         providers = [entity for entity in providers if entity.get("entityID") == entity_id]
     if len(providers) != 1:
         names = ", ".join(sorted(str(entity.get("entityID"))[:200] for entity in providers[:10]))

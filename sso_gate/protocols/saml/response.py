@@ -29,6 +29,7 @@ from sso_gate.protocols.saml.keys import ServiceProviderKeys
 from sso_gate.protocols.saml.name_id import NameId
 from sso_gate.protocols.saml.names import SAML, Element
 from sso_gate.protocols.saml.refusals import only_refusals
+from sso_gate.protocols.saml.request import saml_settings
 from sso_gate.protocols.saml.shape import ResponseShape
 
 
@@ -38,8 +39,7 @@ class VerifiedResponse:
     caller's.
 
     `in_response_to` is the signed one; none means an unsolicited response. `assertion_key` (64 hex digits, also the
-    identity's `login_id`) must be taken once only until `replay_until`. `name_id` is what single logout needs later;
-    `session_not_on_or_after` is the provider's own limit for the session.
+    identity's `login_id`) must be taken once only until `replay_until`. `name_id` is what single logout needs later.
     """
 
     identity: Identity
@@ -47,7 +47,6 @@ class VerifiedResponse:
     assertion_key: str
     replay_until: datetime
     name_id: NameId | None
-    session_not_on_or_after: datetime | None
 
 
 def verify(
@@ -162,20 +161,25 @@ def _check_agreement(envelope: Element, checked: assertion.Checked) -> None:
 
 
 def _proof(checked: assertion.Checked, connection: Connection) -> VerifiedResponse:
-    found = attributes.by_name(checked.attribute_statements)
+    found, settings = attributes.by_name(checked.attribute_statements), saml_settings(connection)
+    email = attributes.email(checked.name_id, found, connection.attributes)
     key = hashlib.sha256(f"{checked.issuer}\0{checked.id}".encode()).hexdigest()
     identity = Identity(
         connection=connection.id,
         organization=connection.organization,
         protocol="saml",
-        subject=attributes.subject(checked.name_id, found, connection.attributes),
-        email=attributes.email(checked.name_id, found, connection.attributes),
-        email_verified=True,  # the connection is the organization's own; its domains decide what an address is worth
+        subject=attributes.subject(
+            checked.name_id, found, connection.attributes, name_id_format=settings.name_id_format
+        ),
+        email=email,
+        # The connection is the organization's own; its domains decide what an address is worth.
+        email_verified=email is None or attributes.keeps_its_letters(email),
         name=attributes.name(found, connection.attributes),
         groups=attributes.groups(found, connection.attributes),
         authenticated_at=checked.authentication.instant,
         session_index=checked.authentication.session_index,
         login_id=key,
+        session_ends_at=checked.authentication.session_not_on_or_after,
     )
     return VerifiedResponse(
         identity=identity,
@@ -183,5 +187,4 @@ def _proof(checked: assertion.Checked, connection: Connection) -> VerifiedRespon
         assertion_key=key,
         replay_until=checked.confirmation.not_on_or_after + SKEW,
         name_id=checked.name_id,
-        session_not_on_or_after=checked.authentication.session_not_on_or_after,
     )

@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
-from tests.integration.gate import ROOT, Api, Organization
+from tests.integration.gate import Api, Organization
 from tests.integration.people import session_of
 
 
 @pytest.fixture
 def tested(gate):
-    """Run `sso-gate connections test`, open its link as the browser says, and return exit code and output."""
-    running = []
+    """Run `sso-gate connections test`, open its link as the browser says, and return how it ended."""
 
     def run(road, connection, visit):
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "sso_gate",
-                "connections",
-                "test",
-                connection,
-                "--org",
-                road.organization.slug,
-                "--json",
-            ],
-            cwd=ROOT,
-            env=gate.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        line = process.stderr.readline()
-        visit(re.search(r"http\S+", line)[0])
-        out, err = process.communicate(timeout=30)
-        return process.returncode, out, err
+        words = ("connections", "test", connection, "--org", road.organization.slug, "--json", "--wait", "60")
+        with ThreadPoolExecutor(1) as beside:
+            ending = beside.submit(gate.run, *words)
+            while not (link := re.search(rf"http\S+/login/{connection}\?trial=\S+", gate.heard())):
+                assert not ending.done(), ending.result()
+                time.sleep(0.01)
+            visit(link[0])
+            return ending.result(timeout=30)
 
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    return run
 
 
 def seats_of(gate, organization):
@@ -66,9 +46,9 @@ def test_a_test_login_says_what_would_happen_and_changes_nothing(gate, lay, brow
         page = browser_jar.submit(road.saml_idp.login(road.person("bea"), departure.location, jar=browser_jar))
         assert page.status == 200
 
-    ended, out, err = tested(road, road.organization.saml, visit)
-    assert ended == code, err
-    assert f"would take a seat: {note}" in out
+    ran = tested(road, road.organization.saml, visit)
+    assert ran.code == code, ran.err
+    assert f"would take a seat: {note}" in ran.out
     assert not session_of(browser_jar)
     assert seats_of(gate, road.organization) == before
 
@@ -81,11 +61,10 @@ def test_a_test_login_with_a_wrong_key_names_the_check_that_failed(gate, lay, br
         form = road.saml_idp.login(road.person("bea"), departure.location, jar=browser_jar, other_key=True)
         assert browser_jar.submit(form).status == 200
 
-    ended, out, _ = tested(road, road.organization.saml, visit)
-    assert ended == 5
-    assert "Signed by a known key" in out
-    assert "key_unknown" in out
-    assert "not enabled yet" in out
+    ran = tested(road, road.organization.saml, visit)
+    assert ran.code == 5
+    for words in ("Signed by a known key", "key_unknown", "not enabled yet"):
+        assert words in ran.out
 
 
 def test_an_emergency_code_opens_the_settings_once_and_nothing_else(gate, browser_jar):
@@ -114,26 +93,35 @@ def test_an_emergency_code_is_for_owners_and_ends(gate, browser_jar):
     assert (refused.code, refused.out) == (4, "")
     issued = gate.run("breakglass", "issue", organization.owner, "--org", organization.slug, "--expires", "1s", "--yes")
     form = {"email": organization.owner, "code": issued.out.strip()}
-    import time
-
     time.sleep(1.1)
     page = browser_jar.post(f"{gate.origin}/login/break-glass", form, headers={"X-Forwarded-For": "192.0.2.11"})
     assert page.status == 422
 
 
-def test_metadata_with_a_new_key_waits_for_an_approval(gate, lay, samlp_idp):
+def test_a_provider_changes_its_key_old_and_new_side_by_side_once_approved(gate, lay, samlp_idp, browser_jar):
     road = lay(gate, Organization())
-    changed = samlp_idp.metadata_xml.replace(_body(samlp_idp.keys), _body(samlp_idp.other_keys))
+    old, new = _body(samlp_idp.keys), _body(samlp_idp.other_keys)
+    descriptor = re.search(r"<KeyDescriptor.*?</KeyDescriptor>", samlp_idp.metadata_xml, re.DOTALL)[0]
+    both = samlp_idp.metadata_xml.replace(descriptor, descriptor + descriptor.replace(old, new))
     path = gate.folder / "changed.xml"
-    path.write_text(changed)
     words = ["connections", "import-metadata", road.organization.saml, str(path), "--org", road.organization.slug]
+
+    def comes_in(**options):
+        return road.saml_login(browser_jar, road.person("bea"), **options).status == 303
+
+    path.write_text(both)
     asked = gate.run(*words, said="n\n")
     assert asked.code != 0
     assert "new key" in asked.err
+    assert [comes_in(), comes_in(other_key=True)] == [True, False]
     assert gate.run(*words, "--yes").code == 0
+    assert [comes_in(), comes_in(other_key=True)] == [True, True]
+    path.write_text(samlp_idp.metadata_xml.replace(old, new))
+    assert gate.run(*words).code == 0, "a key that is no longer published needs no yes"
+    assert [comes_in(), comes_in(other_key=True)] == [False, True]
     listed = gate.run("connections", "list", "--org", road.organization.slug, "--json")
     mine = next(one for one in listed.json() if one["id"] == road.organization.saml)
-    assert mine["revision"] == 2
+    assert mine["revision"] == 3
     assert 0 <= mine["certificate_days_left"] <= 30
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sso_gate.connections.connection import AttributeMap
 from sso_gate.errors import Reason
+from sso_gate.protocols.oidc.person import read_email
 from tests.support.oidc_forge import TOKEN, USERINFO
 
 
@@ -30,6 +31,46 @@ async def test_only_true_says_that_an_email_is_verified(journey, told, verified)
     if told is None:
         del journey.forge.person["email_verified"]
     assert (await journey.log_in()).identity.email_verified is verified
+
+
+NOTHING = object()
+ENTRA = "https://login.microsoftonline.com/8a6f3bd0-5d5e-4f2a-9c1e-0f3f1f0c0a11/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("told", "verified"), [(NOTHING, True), (None, True), (True, True), (False, False), ("false", False), (0, False)]
+)
+async def test_a_connection_may_be_trusted_with_addresses_unless_the_provider_says_no(journey, told, verified):
+    journey.connection = replace(journey.connection, settings=replace(journey.connection.settings, trust_email=True))
+    journey.forge.person["email_verified"] = told
+    if told is NOTHING:
+        del journey.forge.person["email_verified"]
+    assert (await journey.log_in()).identity.email_verified is verified
+
+
+@pytest.mark.parametrize(
+    ("issuer", "claims", "verified"),
+    [
+        (ENTRA, {"xms_edov": True}, True),
+        (ENTRA, {"xms_edov": "1"}, True),
+        (ENTRA, {"xms_edov": 1}, True),
+        (ENTRA, {"xms_edov": False}, False),
+        (ENTRA, {"xms_edov": "0"}, False),
+        (ENTRA, {}, False),
+        (ENTRA, {"xms_edov": True, "email_verified": False}, False),
+        ("https://login.microsoftonline.com.evil.example/x/v2.0", {"xms_edov": True}, False),
+        ("https://idp.acme.example", {"xms_edov": True}, False),
+    ],
+)
+def test_entra_says_in_a_claim_of_its_own_that_the_owner_of_a_domain_is_verified(issuer, claims, verified):
+    said = {"email": "ana@acme.example", **claims}
+    assert read_email(said, AttributeMap(), issuer=issuer, trusted=False) == ("ana@acme.example", verified)
+
+
+def test_a_mapped_address_counts_where_the_connection_is_trusted_and_never_with_letters_that_fold():
+    mapped = AttributeMap(email="upn")
+    assert read_email({"upn": "a@acme.example"}, mapped, issuer="", trusted=True) == ("a@acme.example", True)
+    assert read_email({"email": "\u212a@acme.example"}, AttributeMap(), issuer=ENTRA, trusted=True)[1] is False
 
 
 @pytest.mark.parametrize("name", ["preferred_username", "upn", "unique_name", "mail"])

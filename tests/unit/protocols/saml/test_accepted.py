@@ -38,7 +38,7 @@ def test_a_signed_assertion_response_or_both_become_the_whole_identity(world, si
     assert len(verified.assertion_key) == 64
     assert verified.in_response_to == "_request"
     assert verified.replay_until == NOW + timedelta(minutes=5) + SKEW
-    assert verified.session_not_on_or_after == NOW + timedelta(hours=8)
+    assert identity.session_ends_at == NOW + timedelta(hours=8)
     assert verified.name_id is not None
     assert verified.name_id.value == "ana@acme.example"
 

@@ -101,7 +101,7 @@ def test_a_message_for_another_connection_of_the_same_provider_is_refused(world)
         ({}, timedelta(minutes=5) + SKEW, Reason.RESPONSE_EXPIRED),
         ({"conditions_not_on_or_after": timedelta(minutes=60)}, timedelta(minutes=5) + SKEW, Reason.RESPONSE_EXPIRED),
         ({"confirmation_not_on_or_after": timedelta(minutes=60)}, timedelta(minutes=5) + SKEW, Reason.RESPONSE_EXPIRED),
-        ({"session_not_on_or_after": timedelta(0)}, SKEW, Reason.RESPONSE_EXPIRED),
+        ({"session_not_on_or_after": SECOND}, SECOND, Reason.RESPONSE_EXPIRED),
         ({}, -SKEW - SECOND, Reason.RESPONSE_FROM_FUTURE),
         ({"conditions_not_before": timedelta(minutes=1)}, -SKEW, Reason.RESPONSE_FROM_FUTURE),
         ({"confirmation_not_before": SKEW + SECOND}, timedelta(0), Reason.RESPONSE_FROM_FUTURE),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 
@@ -123,21 +122,11 @@ def test_pysaml2_encrypts_with_3des_by_itself_and_is_refused(encrypting_pysaml2)
     assert world.reason(form.fields["SAMLResponse"], now=now()) is Reason.ENCRYPTION_REFUSED
 
 
-def test_the_signed_and_encrypted_assertion_of_pysaml2_that_python3_saml_rejects_is_accepted(
-    encrypting_pysaml2, monkeypatch
-):
-    import saml2.entity
-    import saml2.sigver
+def test_the_signed_and_encrypted_assertion_of_pysaml2_that_python3_saml_rejects_is_accepted(pysaml2_idp):
+    from tests.support.pysaml2_idp import encrypting_with_gcm  # half a second, for those who use it
 
-    gcm = partial(saml2.sigver.pre_encryption_part, msg_enc="http://www.w3.org/2009/xmlenc11#aes256-gcm")
-    monkeypatch.setattr(saml2.entity, "pre_encryption_part", gcm)
-    by_program = saml2.sigver.CryptoBackendXmlSec1.encrypt_assertion
-
-    def with_aes(self, statement, enc_key, template, _key_type, node_xpath=None):
-        return by_program(self, statement, enc_key, template, "aes-256", node_xpath)
-
-    monkeypatch.setattr(saml2.sigver.CryptoBackendXmlSec1, "encrypt_assertion", with_aes)
-    world = pysaml2_world(encrypting_pysaml2).with_settings(encrypted_assertions="require")
+    world = pysaml2_world(pysaml2_idp).with_settings(encrypted_assertions="require")
     departure = asked(world)
-    identity = finished(world, encrypting_pysaml2.login(ANA, departure.url), departure)
+    with encrypting_with_gcm(pysaml2_idp):
+        identity = finished(world, pysaml2_idp.login(ANA, departure.url), departure)
     assert (identity.email, identity.name) == (ANA.email, ANA.name)

@@ -83,7 +83,7 @@ def test_our_metadata_is_signed_fits_the_schema_and_says_everything_a_provider_n
     assert (role.get("AuthnRequestsSigned"), role.get("WantAssertionsSigned")) == ("true", "true")
     uses = [(key.get("use"), key.findtext(f".//{DS}X509Certificate")) for key in role.findall(f"{MD}KeyDescriptor")]
     own, new = body(world.own.certificate_pem), body(own_keys("new").certificate_pem)
-    assert uses == [("signing", own), ("encryption", new), ("encryption", own)]
+    assert uses == [("signing", new), ("signing", own), ("encryption", new), ("encryption", own)]
     acs = role.find(f"{MD}AssertionConsumerService")
     assert (acs.get("Location"), acs.get("Binding").rpartition(":")[2]) == (world.endpoints.saml_acs, "HTTP-POST")
     slo = {
@@ -179,6 +179,10 @@ def test_metadata_that_has_expired_is_refused_wherever_it_says_so(world, place):
 )  # fmt: skip
 def test_an_address_that_is_no_plain_web_address_is_refused(world, url):
     assert "SingleSignOnService" in refused(entity(world, sso=url))
+
+
+def test_a_provider_that_takes_requests_by_post_alone_is_refused_with_the_reason(world):
+    assert "no SingleSignOnService by HTTP-Redirect" in refused(entity(world).replace("HTTP-Redirect", "HTTP-POST"))
 
 
 def test_what_is_no_metadata_of_one_provider_is_refused(world):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import time
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from lxml import etree
 
 from sso_gate.errors import Reason
@@ -114,6 +115,18 @@ def test_a_weak_signature_method_is_refused(world, method):
     except dsig.Error:  # this build of libxmlsec cannot make it: claim it
         tree = signed(world)
         next(tree.iter(f"{DS}SignatureMethod")).set("Algorithm", getattr(dsig.Transform, method).href)
+    assert world.refuses(tree) is ALGORITHM
+
+
+def test_a_true_rsa_pss_signature_is_refused_for_its_method(world):
+    """Sound, and not on the list: docs/decisions/0008."""
+    tree = signed(world)
+    info = next(tree.iter(f"{DS}SignedInfo"))
+    info.find(f"{DS}SignatureMethod").set("Algorithm", "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1")
+    key = serialization.load_pem_private_key(world.idp.key.encode(), None)
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    value = key.sign(etree.tostring(info, method="c14n", exclusive=True), pss, hashes.SHA256())
+    next(tree.iter(f"{DS}SignatureValue")).text = base64.b64encode(value).decode()
     assert world.refuses(tree) is ALGORITHM
 
 

@@ -54,6 +54,37 @@ def test_a_transient_name_id_is_no_subject_unless_an_attribute_is(world):
 
 
 @pytest.mark.parametrize(
+    ("got", "taken"), [(PERSISTENT, True), (None, True), (UNSPECIFIED, True), (EMAIL_FORMAT, False)]
+)
+def test_a_name_id_of_another_format_than_we_ask_for_is_no_subject(world, got, taken):
+    """A request that somebody else has written may ask for a name that its person can choose."""
+    asking, message = world.with_settings(name_id_format=PERSISTENT), world.message(name_id="ana", name_id_format=got)
+    if taken:
+        assert asking.accepts(message).subject == "ana"
+    else:
+        assert asking.refuses(message) is INVALID
+        mapped = message.but(attributes={"uid": ["ana"]})
+        assert asking.with_attributes(subject="uid").accepts(mapped).subject == "ana"
+
+
+@pytest.mark.parametrize(
+    ("address", "verified"),
+    [
+        ("ana@acme.example", True),
+        ("josé@acme.example", True),
+        ("strau\u00df@acme.example", False),
+        ("\u212aate@acme.example", False),
+        ("ro\u017fa@acme.example", False),
+        ("ana@acme.exampl\u212f", True),
+        ("\ufb01@acme.example", False),
+    ],
+)
+def test_an_address_that_folding_case_makes_somebody_elses_is_not_verified(world, address, verified):
+    identity = world.accepts(world.message(name_id="x", name_id_format=PERSISTENT, attributes={"mail": [address]}))
+    assert (identity.email, identity.email_verified) == (address, verified)
+
+
+@pytest.mark.parametrize(
     "attributes_xml",
     [
         "",
