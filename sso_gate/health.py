@@ -3,7 +3,7 @@ listener alone.
 """
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -17,13 +17,15 @@ from sso_gate.connections import store as connections
 from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import SamlSettings
 from sso_gate.errors import Unavailable
+from sso_gate.notify.streams_gauges import audit_gauges
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
-from sso_gate.storage import migrate
+from sso_gate.storage import migrate, outbox
 from sso_gate.storage.keyring import Keyring
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.request_state import runtime_of
 
+LATE_AFTER = timedelta(minutes=15)  # a promise is tried again after 5 seconds, then after twice as long each time
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -72,7 +74,9 @@ async def metrics(request: Request) -> Response:
     seats = await runtime.database.read(lambda tx: _seat_numbers(tx, now))
     expiries = await runtime.database.read(lambda tx: _certificate_ends(tx, runtime.keyring, now))
     registry = CollectorRegistry()
-    registry.register(_Gauges(seats, expiries))
+    late = await runtime.database.read(lambda tx: outbox.overdue(tx, before=now - LATE_AFTER))
+    registry.register(_Gauges(seats, expiries, late))
+    registry.register(await runtime.database.read(audit_gauges))
     return PlainTextResponse(generate_latest(_counted()) + generate_latest(registry), media_type=_TEXT)
 
 
@@ -88,9 +92,10 @@ def _counted() -> CollectorRegistry:
 class _Gauges:
     """The gauges of one scrape."""
 
-    def __init__(self, seats: list[tuple[str, str, int]], expiries: list[tuple[str, str, float]]) -> None:
+    def __init__(self, seats: list[tuple[str, str, int]], expiries: list[tuple[str, str, float]], late: int) -> None:
         self.seats = seats
         self.expiries = expiries
+        self.late = GaugeMetricFamily("sso_gate_outbox_overdue", "Promises of 15 minutes ago not kept yet.", value=late)
 
     def collect(self) -> list[GaugeMetricFamily]:
         held = GaugeMetricFamily("sso_gate_seats", "Seats by state.", labels=["org", "state"])
@@ -107,7 +112,7 @@ class _Gauges:
         )
         for slug, connection, timestamp in self.expiries:
             expiry.add_metric([slug, connection], timestamp)
-        return [held, waiting, expiry]
+        return [held, waiting, expiry, self.late]
 
 
 def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:

@@ -20,15 +20,16 @@ from sso_gate.admission.revoke import PURGE, Revoker
 from sso_gate.apply.metadata_refresh import refresh_metadata
 from sso_gate.audit import store as audit
 from sso_gate.audit.flood import Floods
+from sso_gate.audit.proving import prove_logs
 from sso_gate.audit.retention import expire
 from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
-from sso_gate.metrics import SEAT_DRIFT
+from sso_gate.metrics import BOOKS_CHECKED, SEAT_DRIFT
 from sso_gate.notify.letters import LETTER, letter_of, write_letters
 from sso_gate.notify.mail import send
 from sso_gate.notify.owners import tell_owners
-from sso_gate.notify.streams_delivery import deliver
+from sso_gate.notify.streams_delivery import Courier
 from sso_gate.organizations import store as organizations
 from sso_gate.protocols.outgoing import GuardedOutgoing
 from sso_gate.seats import ledger, waitlist
@@ -48,12 +49,15 @@ SEAL_EVERY = timedelta(milliseconds=100)
 SIGN_EVERY = timedelta(seconds=1)
 EXPIRE_EVERY = timedelta(hours=1)
 DELIVER_EVERY = timedelta(seconds=1)
+PROVE_EVERY = timedelta(minutes=10)
 KEPT_PROMISES_FOR = timedelta(days=30)
 _log = logging.getLogger(__name__)
 
 
 async def work(runtime: Runtime) -> None:
     """Do every duty for ever, each at its own pace; one that fails is logged and tried again."""
+    outgoing = GuardedOutgoing(runtime.settings.allow_private_networks)
+    courier = Courier(outgoing)
     duties: list[tuple[Callable[[Runtime], Awaitable[object]], timedelta]] = [
         (keep_promises, OUTBOX_EVERY),
         (pass_on_holds, HOLDS_EVERY),
@@ -65,9 +69,14 @@ async def work(runtime: Runtime) -> None:
         (seal, SEAL_EVERY),
         (sign_due, SIGN_EVERY),
         (expire, EXPIRE_EVERY),
-        (deliver_streams, DELIVER_EVERY),
+        (prove_logs, PROVE_EVERY),
+        (courier.begin_due, DELIVER_EVERY),
     ]
-    await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
+    try:
+        await asyncio.gather(*(_repeat(runtime, duty, every) for duty, every in duties))
+    finally:
+        await courier.aclose()
+        await outgoing.aclose()
 
 
 async def _repeat(runtime: Runtime, duty: Callable[[Runtime], Awaitable[object]], every: timedelta) -> None:
@@ -107,15 +116,6 @@ async def _keep(runtime: Runtime, promise: Promise) -> None:
         await runtime.database.write(letters)
 
 
-async def deliver_streams(runtime: Runtime) -> int:
-    """Deliver the audit log to every destination that is due; return how many events went out."""
-    outgoing = GuardedOutgoing(runtime.settings.allow_private_networks)
-    try:
-        return await deliver(runtime, outgoing)
-    finally:
-        await outgoing.aclose()
-
-
 async def record_floods(runtime: Runtime) -> None:
     """Put every counted flood whose minute is over on the audit record, once."""
     floods, now = Floods(runtime.redis), runtime.clock.now()
@@ -129,6 +129,7 @@ async def record_floods(runtime: Runtime) -> None:
 async def watch_books(runtime: Runtime) -> None:
     """Prove that the books of seats agree, show what does not to those on call, and forget promises kept long ago."""
     SEAT_DRIFT.set(len(await reconcile(runtime)))
+    BOOKS_CHECKED.set(runtime.clock.now().timestamp())
     before = runtime.clock.now() - KEPT_PROMISES_FOR
     await runtime.database.write(lambda tx: outbox.forget_done(tx, before=before))
 

@@ -1,7 +1,8 @@
 """The contract of an organization: opened once with its first invoice, changed only where that takes nothing back."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -10,9 +11,18 @@ from billing_core import BillingError, Contract, ContractChangeRefused, Invoice,
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 
-__all__ = ["BillingError", "Contract", "ContractChangeRefused", "Party", "Seller"]
+__all__ = ["BillingError", "Contract", "ContractChangeRefused", "Invoice", "Party", "Seller", "StoredContract"]
 
 GRACE = timedelta(days=14)  # holders keep access that long after a term that was not renewed
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The contract, what it was before (None: it was opened now), and the invoice that was issued, if any."""
+
+    contract: StoredContract
+    before: StoredContract | None
+    invoice: Invoice | None
 
 
 def settle_contract(
@@ -24,11 +34,11 @@ def settle_contract(
     buyer: Party,
     seller: Seller,
     now: datetime,
-) -> tuple[StoredContract, Invoice | None]:
+) -> Settled:
     """Open the contract with the invoice of its first term, or change what may be changed of the one that is there.
 
-    Returns the contract and the invoice, None where nothing was issued. Raises `ContractChangeRefused` for a change
-    that would lower seats or rewrite what was invoiced, `ContractInvalid` for terms that are none.
+    Raises `ContractChangeRefused` for a change that would lower seats or rewrite what was invoiced, `ContractInvalid`
+    for terms that are none.
     """
     if billing_core.contract_of(tx, organization.id) is None:
         opened = billing_core.open_contract(
@@ -41,18 +51,11 @@ def settle_contract(
             locale=organization.locale,
             now=now,
         )
-        return opened.contract, opened.invoice
-    stored = billing_core.amend_contract(
-        tx,
-        customer=organization.id,
-        now=now,
-        contract=contract,
-        seats=seats,
-        buyer=buyer,
-        seller=seller,
-        locale=organization.locale,
-    )
-    return stored, None
+        return Settled(opened.contract, None, opened.invoice)
+    amend = partial(billing_core.amend_contract, tx, customer=organization.id, now=now)
+    before = amend()  # changes nothing and takes the lock: what is compared is what is changed
+    after = amend(contract=contract, seats=seats, buyer=buyer, seller=seller, locale=organization.locale)
+    return Settled(after, before, None)
 
 
 def bought_seats(tx: Connection, organization: Organization) -> tuple[int, int] | None:

@@ -1,12 +1,23 @@
 """Invoices and credit notes for the gate's pages, API and command line: all from the stored documents."""
 
 import billing_core
-from billing_core import Invoice, explain, invoice_css, invoice_html, invoice_pdf, invoice_xml, lines_csv
+from billing_core import (
+    Invoice,
+    Money,
+    explain,
+    invoice_css,
+    invoice_html,
+    invoice_pdf,
+    invoice_xml,
+    lines_csv,
+    money_text,
+)
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.runtime import Runtime
 
 __all__ = [
     "Invoice",
+    "Money",
     "explain",
     "invoice",
     "invoice_css",
@@ -15,6 +26,7 @@ __all__ = [
     "invoice_xml",
     "invoices",
     "lines_csv",
+    "money_text",
 ]
 
 

@@ -4,23 +4,18 @@ The reviewed amount is the invoiced amount or nothing happens: `billing_core` gu
 transaction with the seat pool, the seats kept for whoever waits, the audit record and the outbox.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Connection
 
 import billing_core
 from billing_core import BillingError, KeyReused, Ordered, Preview, Quote, Stale
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event, SeatCount, Via
-from sso_gate.clock import Clock
-from sso_gate.errors import Unavailable
-from sso_gate.identity import new_id
+from sso_gate.audit.event import Actor, Via
+from sso_gate.billing.allocation import adopt_allocation, begin_due_terms, publish, seat_limit_event
 from sso_gate.organizations.organization import Organization
 from sso_gate.seats import ledger, waitlist
-from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.forecast import Forecast, forecast
 from sso_gate.seats.history import DayInUse, daily, in_use_by_day
 from sso_gate.seats.ledger import Pool
@@ -136,13 +131,14 @@ async def review(runtime: Runtime, *, organization: Organization, add: int) -> Q
     """Return a quote for so many more seats, held for SSO_GATE_QUOTE_TTL. `BillingError` where there is no price."""
     now, ttl = runtime.clock.now(), int(runtime.settings.quote_ttl.total_seconds())
 
-    def work(tx: Connection) -> Quote:
-        in_use = partial(ledger.in_use_at, tx, organization.id)
-        return billing_core.quote_seats(
-            tx, customer=organization.id, add=add, now=now, ttl_seconds=ttl, in_use_at=in_use
-        )
+    def work(tx: Connection) -> tuple[Quote, Pool | None]:
+        _, pool = begin_due_terms(tx, runtime, organization, now=now)  # the price is that of the term that holds now
+        return billing_core.quote_seats(tx, customer=organization.id, add=add, now=now, ttl_seconds=ttl), pool
 
-    return await runtime.database.write(work)
+    made, pool = await runtime.database.write(work)
+    if pool:
+        await publish(runtime, organization.id, pool)
+    return made
 
 
 async def quoted(runtime: Runtime, *, organization: Organization, quote_id: str) -> Quote | None:
@@ -168,6 +164,7 @@ async def order(
     now, ttl = runtime.clock.now(), int(runtime.settings.quote_ttl.total_seconds())
 
     def work(tx: Connection) -> tuple[Outcome, Pool | None]:
+        _, pool = begin_due_terms(tx, runtime, organization, now=now)
         outcome = billing_core.order_seats(
             tx,
             customer=organization.id,
@@ -178,10 +175,9 @@ async def order(
             po_number=po_number,
             now=now,
             ttl_seconds=ttl,
-            in_use_at=partial(ledger.in_use_at, tx, organization.id),
         )
         if not isinstance(outcome, Ordered) or outcome.replayed:
-            return outcome, None
+            return outcome, pool
         return outcome, _seats_bought(tx, runtime, organization, outcome, by, via or Via())
 
     outcome, pool = await runtime.database.write(work)
@@ -193,8 +189,10 @@ async def order(
 def _seats_bought(
     tx: Connection, runtime: Runtime, organization: Organization, bought: Ordered, by: Actor, via: Via
 ) -> Pool:
-    seats = billing_core.allocation(tx, organization.id)
-    pool = adopt_allocation(tx, organization, seats, runtime=runtime)
+    # Added to what is there, which may be more than the contract says: what was bought can be used at once.
+    there = ledger.lock(tx, organization.id, now=runtime.clock.now())
+    more = bought.order.seats_after - bought.order.seats_before
+    pool = adopt_allocation(tx, organization, there.purchased + more, runtime=runtime)
     changes = {
         "seats": [bought.order.seats_before, bought.order.seats_after],
         "invoice": bought.invoice.number,
@@ -207,38 +205,8 @@ def _seats_bought(
     return pool
 
 
-def adopt_allocation(tx: Connection, organization: Organization, seats: int, *, runtime: Runtime) -> Pool:
-    """Write the contract's allocation into the pool, keep free seats for whoever waits, and return the pool."""
-    now = runtime.clock.now()
-    pool = ledger.set_purchased(tx, organization.id, seats, now=now)
-    if not organization.hold_for_waiting:
-        return pool
-    return waitlist.offer(tx, organization.id, clock=runtime.clock, until=now + runtime.settings.seat_hold)
-
-
-def seat_limit_event(clock: Clock, organization: str, pool: Pool, by: Actor, changes: Mapping[str, object]) -> Event:
-    """Return the event that tells of a new allocation."""
-    return Event(
-        id=new_id("evt", clock),
-        organization=organization,
-        at=clock.now(),
-        action=Action.SEAT_LIMIT_CHANGE,
-        actor=by,
-        seat=SeatCount(pool.purchased, pool.used),
-        changes=dict(changes),
-    )
-
-
 async def placed(runtime: Runtime, *, organization: Organization, order_id: str) -> Ordered | None:
     """Return the organization's order with this id and its invoice, or None."""
     return await runtime.database.read(
         lambda tx: billing_core.order_of(tx, customer=organization.id, order_id=order_id)
     )
-
-
-async def publish(runtime: Runtime, organization_id: str, pool: Pool) -> None:
-    """Tell the counter. The commit stands without it: decisions read SQL, and the counter follows by version."""
-    try:
-        await SeatCounter(runtime.redis).publish(organization_id, pool)
-    except Unavailable:
-        return

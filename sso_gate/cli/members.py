@@ -4,6 +4,7 @@ from functools import partial
 
 import click
 
+from sso_gate.admission import invites
 from sso_gate.admission.revoke import Revoker
 from sso_gate.cli.session import (
     OPERATOR,
@@ -21,7 +22,7 @@ from sso_gate.cli.session import (
 from sso_gate.clock import iso
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
-from sso_gate.seats.waitlist import WaitingRow
+from sso_gate.seats.waitlist import Invite, WaitingRow
 from sso_gate.waiting import people
 
 PAGE = 200
@@ -65,7 +66,7 @@ def list_members(*, slug: str, as_json: bool) -> None:
 @dry_run_option
 def release_seat(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Take the seat of EMAIL back. Their sessions end at once; the next login is a first one."""
-    agreed(f"release the seat of {email}", yes=yes, dry_run=dry_run)
+    agreed(f"release the seat of {email}", yes=yes, dry_run=dry_run, slug=slug, people=[email])
 
     async def work(caller: Caller) -> None:
         await Revoker.of(caller.runtime).release(caller.organization.id, email, by=OPERATOR)
@@ -82,13 +83,61 @@ def release_seat(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
 @dry_run_option
 def reassign(*, giver: str, taker: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Give the seat of FROM to TO, both named by address."""
-    agreed(f"give the seat of {giver} to {taker}", yes=yes, dry_run=dry_run)
+    agreed(f"give the seat of {giver} to {taker}", yes=yes, dry_run=dry_run, slug=slug, people=[giver])
 
     async def work(caller: Caller) -> None:
         await Revoker.of(caller.runtime).reassign(caller.organization.id, giver, taker, by=OPERATOR)
 
     run_for(slug, work)
     say(f"{taker} holds the seat of {giver}")
+
+
+@members_group.command("invite")
+@click.argument("email")
+@org_option
+@yes_option
+@dry_run_option
+def invite(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
+    """Keep a free seat for EMAIL, who has not come yet; their first login takes it."""
+    agreed(f"keep a seat for {email} for {invites.INVITED_FOR.days} days", yes=yes, dry_run=dry_run, slug=slug)
+
+    async def work(caller: Caller) -> None:
+        await invites.invite(caller.runtime, caller.organization.id, email, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"a seat is kept for {email}")
+
+
+@members_group.command("list-invites")
+@org_option
+@json_option
+def list_invites(*, slug: str, as_json: bool) -> None:
+    """Print who was invited and has not come yet, with the end of each invite."""
+
+    async def work(caller: Caller) -> list[Invite]:
+        return await invites.invites(caller.runtime, caller.organization.id)
+
+    rows = run_for(slug, work)
+    if as_json:
+        show_json([{"email": one.email, "invited": iso(one.since), "until": iso(one.until)} for one in rows])
+    else:
+        show_table(("Email", "Invited", "Until"), [(one.email, iso(one.since), iso(one.until)) for one in rows])
+
+
+@members_group.command("withdraw-invite")
+@click.argument("email")
+@org_option
+@yes_option
+@dry_run_option
+def withdraw_invite(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
+    """Take the invite of EMAIL back; its seat is free, or the next one's in line."""
+    agreed(f"withdraw the invite of {email}", yes=yes, dry_run=dry_run, slug=slug)
+
+    async def work(caller: Caller) -> None:
+        await invites.withdraw(caller.runtime, caller.organization.id, email, by=OPERATOR)
+
+    run_for(slug, work)
+    say(f"{email} is not invited any more")
 
 
 @click.group("waiting")
@@ -143,7 +192,7 @@ def _state(row: WaitingRow) -> str:
 @dry_run_option
 def hold(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
     """Keep a free seat for EMAIL."""
-    agreed(f"keep a seat for {email}", yes=yes, dry_run=dry_run)
+    agreed(f"keep a seat for {email}", yes=yes, dry_run=dry_run, slug=slug, people=[email])
 
     async def work(caller: Caller) -> None:
         await people.hold_seat(caller.runtime, caller.organization.id, email, by=OPERATOR)
@@ -160,7 +209,7 @@ def hold(*, email: str, slug: str, yes: bool, dry_run: bool) -> None:
 @dry_run_option
 def decline(*, email: str, slug: str, answer: str, yes: bool, dry_run: bool) -> None:
     """Tell EMAIL no; they may ask again after a week."""
-    agreed(f"decline {email}", yes=yes, dry_run=dry_run)
+    agreed(f"decline {email}", yes=yes, dry_run=dry_run, slug=slug, people=[email])
 
     async def work(caller: Caller) -> None:
         await people.decline(caller.runtime, caller.organization.id, email, answer, by=OPERATOR)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from sso_gate.admission.reconcile import Drift, reconcile
 from sso_gate.billing import purchase
-from sso_gate.billing.documents import explain
+from sso_gate.billing.documents import explain, money_text
 from sso_gate.cli.session import (
     CONFLICT,
     ERROR,
@@ -203,9 +203,9 @@ def _show_quote(found: purchase.Quote, *, err: bool = False) -> None:
         f"quote      {found.id}",
         f"seats      {found.seats_before} + {found.add} = {found.seats_after}",
         f"price      {line.text or f'{line.seats} seats × {line.months} months at {line.unit_price} {line.currency}'}",
-        f"net        {found.net.amount} {found.net.currency} (minor units)",
-        f"tax        {found.tax.amount}",
-        f"due today  {found.gross.amount}",
+        f"net        {money_text(found.net, 'en')}",
+        f"tax        {money_text(found.tax, 'en')}",
+        f"due today  {money_text(found.gross, 'en')}",
         f"held until {iso(found.expires_at)}",
     ]
     for text in lines:
@@ -216,7 +216,7 @@ def _show_outcome(outcome: purchase.Outcome, *, as_json: bool) -> None:
     match outcome:
         case purchase.Ordered():
             added = outcome.order.seats_after - outcome.order.seats_before
-            say(f"{added} seats added, invoice {outcome.invoice.number}")
+            say(f"{added} {'seat' if added == 1 else 'seats'} added, invoice {outcome.invoice.number}")
             if as_json:
                 show_json(outcome.invoice.to_json(outcome.order.ordered_at))
             else:

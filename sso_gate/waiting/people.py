@@ -68,10 +68,10 @@ async def remind(runtime: Runtime, ticket: Ticket) -> None:
     await runtime.database.write(work)
 
 
-async def waiting_people(runtime: Runtime, organization: str) -> list[WaitingRow]:
-    """Return who waits, in the order in which they will be helped."""
+async def waiting_people(runtime: Runtime, organization: str, *, limit: int = 200, skip: int = 0) -> list[WaitingRow]:
+    """Return who waits, in the order in which they will be helped: at most `limit` behind the first `skip`."""
     now = runtime.clock.now()
-    return await runtime.database.read(lambda tx: waitlist.in_order(tx, organization, now=now))
+    return await runtime.database.read(lambda tx: waitlist.in_order(tx, organization, now=now, limit=limit, skip=skip))
 
 
 async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Actor) -> Pool:

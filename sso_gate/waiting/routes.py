@@ -6,12 +6,14 @@ import re
 import secrets
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sso_gate.clock import from_micros
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason
+from sso_gate.members import store as members
 from sso_gate.organizations import store as organizations
 from sso_gate.refusals import REFUSALS
 from sso_gate.storage.runtime import Runtime
@@ -93,8 +95,12 @@ async def _page(
     request: Request, runtime: Runtime, text: str, ticket: Ticket, *, status: int = 403, too_long: bool = False
 ) -> Response:
     now = runtime.clock.now()
-    organization, found = await runtime.database.read(
-        lambda tx: (organizations.get(tx, ticket.organization), waiting_state(tx, ticket, now=now))
+    organization, found, owners = await runtime.database.read(
+        lambda tx: (
+            organizations.get(tx, ticket.organization),
+            waiting_state(tx, ticket, now=now),
+            _owners(tx, runtime, ticket),
+        )
     )
     language = speak(request, default=organization.locale if organization else "")
     told = REFUSALS[Reason(ticket.reason)]
@@ -114,8 +120,16 @@ async def _page(
         continue_url=_continue_url(runtime, ticket),
         can_mail=bool(runtime.settings.smtp_url),
         too_long=too_long,
+        owners=owners,
         **_state_words(found),
     )
+
+
+def _owners(tx: Connection, runtime: Runtime, ticket: Ticket) -> list[str]:
+    """Return the names of the owners, where the installation shows them; never an address."""
+    if runtime.settings.denied_show_owners == "none":
+        return []
+    return [owner.name for owner in members.owners(tx, ticket.organization) if owner.name]
 
 
 def _state_words(found: WaitingState) -> dict[str, object]:

@@ -45,14 +45,17 @@ def waiting_state(tx: Connection, ticket: Ticket, *, now: datetime) -> WaitingSt
     held_until = tx.execute(select(hold.c.until_at).where(living)).scalar_one_or_none()
     if held_until is not None:
         return WaitingState("held", held_until=from_micros(held_until))
+    waits = row is not None and not waitlist.has_let_go(tx, member.id)
+    if (
+        row is not None and waits and row.declined_at is not None
+    ):  # whoever was told no does not slip in by a page left open
+        again = now - from_micros(row.declined_at) >= ASK_AGAIN_AFTER
+        return WaitingState("declined", message=row.message, answer=row.answer, can_ask=again)
     pool = ledger.read(tx, ticket.organization, now=now)
     if pool.available > pool.lapsed:  # a hold that has run out goes to whoever is next, which need not be this person
         return WaitingState("held")
-    if row is None or waitlist.has_let_go(tx, member.id):
+    if row is None or not waits:
         return WaitingState("expired")
-    if row.declined_at is not None:
-        again = now - from_micros(row.declined_at) >= ASK_AGAIN_AFTER
-        return WaitingState("declined", message=row.message, answer=row.answer, can_ask=again)
     if row.asked_at is None:
         return WaitingState("blocked", can_ask=True)
     asked = from_micros(row.asked_at)

@@ -208,3 +208,16 @@ async def test_a_waiting_person_who_got_a_seat_meanwhile_is_not_put_back_on_the_
     await inside.runtime.database.write(lambda tx: waitlist.note_again(tx, [ana.id], now=inside.runtime.clock.now()))
     rows = select(func.count()).select_from(waiting)
     assert await inside.runtime.database.read(lambda tx: tx.execute(rows).scalar_one()) == 0
+
+
+async def test_who_comes_when_their_hold_has_run_out_and_finds_it_passed_on_is_in_the_line_again(
+    inside: Gate, moving_clock: MovingClock
+):
+    organization = await make_organization(inside.runtime, seats=1)
+    await refused(inside, organization, "ana", "bob")
+    await buy(inside, organization, 2)
+    moving_clock.move(HOLD + timedelta(seconds=1))
+    await refused(inside, organization, "ana")  # too late: the same transaction has passed her seat on to bob
+    assert await held(inside, organization) == ["bob"]
+    await buy(inside, organization, 3)
+    assert await held(inside, organization) == ["ana", "bob"]

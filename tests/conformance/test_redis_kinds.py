@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from sso_gate.admission.admit import Admission
-from sso_gate.admission.recheck import Alive, Recheck
+from sso_gate.admission.recheck import LEASE, Alive, Recheck
+from sso_gate.admission.revoke import Revoker
+from sso_gate.admission.settle import Denied
 from sso_gate.errors import Unavailable
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.redis import Redis
-from tests.support.gates import Migrated, make_organization, open_gate, person
+from tests.support.gates import OPERATOR, Migrated, MovingClock, address, make_organization, open_gate, person
 from tests.support.redis_kinds import ClusterValkey, SentinelValkey
 from tests.support.servers import LOOPBACK, free_port
 
@@ -95,7 +97,7 @@ async def test_a_command_is_sent_once_even_when_its_answer_is_lost():
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(4096):
-            if b"INCR" in data:
+            if b"GETDEL" in data:
                 received.append(data)
                 break
             writer.write(b"+OK\r\n" * data.count(b"*"))
@@ -104,20 +106,29 @@ async def test_a_command_is_sent_once_even_when_its_answer_is_lost():
     server = await asyncio.start_server(swallow, LOOPBACK, 0)
     redis = Redis(f"redis://{LOOPBACK}:{server.sockets[0].getsockname()[1]}?protocol=2")
     with pytest.raises(Unavailable):
-        await redis._answer(redis._client.incr, "a")
+        await redis.take("a")
     await redis.close()
     server.close()
     assert len(received) == 1
 
 
-async def test_after_a_fail_over_people_sign_in_again_and_no_seat_is_lost(migrated: Migrated, tmp_path):
+async def test_a_replica_that_lags_costs_no_seat_and_revives_a_session_for_its_lease_at_most(
+    migrated: Migrated, tmp_path, moving_clock: MovingClock
+):
     servers = SentinelValkey()
     try:
-        async with open_gate(migrated.sqlite(tmp_path), servers.url) as gate:
+        async with open_gate(migrated.sqlite(tmp_path), servers.url, clock=moving_clock) as gate:
             organization = await make_organization(gate.runtime, seats=2)
-            assert isinstance(await gate.login(person(organization, "ana")), Admission)
+            ana = await gate.login(person(organization, "ana"))
+            assert isinstance(ana, Admission)
+            await asyncio.to_thread(servers.cut_off_replica)
+            await Revoker.of(gate.runtime).release(organization.id, address(organization, "ana"), by=OPERATOR)
+            assert isinstance(await gate.login(person(organization, "bob")), Admission)
             await asyncio.to_thread(servers.fail_over)
-            assert isinstance(await gate.tries(person(organization, "ana")), Admission)
+            assert isinstance(await gate.tries(person(organization, "bob")), Admission)
             assert (await gate.pool(organization.id)).used == 2
+            moving_clock.move(LEASE)
+            assert not isinstance(await Recheck.of(gate.runtime).session(ana.token), Alive)
+            assert isinstance(await gate.tries(person(organization, "ana")), Denied)
     finally:
         servers.close()

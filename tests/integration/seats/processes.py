@@ -13,8 +13,8 @@ from tests.integration.seats.worker_process import serve
 from tests.support.gates import Gate
 
 # Children are forked from a process that has imported the product once: that takes longer than what they do.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.integration.seats.worker_process"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.integration.seats.worker_process", "tests.soak.storm_process"])
 
 
 class GateProcess:
@@ -22,8 +22,8 @@ class GateProcess:
 
     def __init__(self, database_url: str, redis_url: str, *, die_at: str = "") -> None:
         """Start it and wait until it is ready."""
-        self._orders, theirs = _FORKS.Pipe()
-        self.process = _FORKS.Process(target=serve, args=(theirs, database_url, redis_url, die_at), daemon=True)
+        self._orders, theirs = FORKS.Pipe()
+        self.process = FORKS.Process(target=serve, args=(theirs, database_url, redis_url, die_at), daemon=True)
         self.process.start()
         theirs.close()
         assert self.answer() == "ready"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sso_gate.admission.admit import Admission
-from sso_gate.admission.recheck import Recheck
+from sso_gate.admission.recheck import Alive, Recheck
 from sso_gate.billing import purchase
 from sso_gate.worker import keep_promises, pass_on_holds
 from tests.integration.seats.processes import assert_books_agree, processes
@@ -55,10 +55,10 @@ async def test_giving_back(gate_database: str, valkey: ThrowAwayValkey, step: st
         await assert_books_agree(gate, organization)
         session = await Recheck.of(gate.runtime).session(ana.token)
         if step == BEFORE_COMMIT:
-            assert session is not None
+            assert isinstance(session, Alive)
             assert isinstance(await gate.login(person(organization, "ana")), Admission)
         else:
-            assert session is None
+            assert not isinstance(session, Alive)
             assert isinstance(await gate.login(person(organization, "bob")), Admission)
             assert not isinstance(await gate.login(person(organization, "ana")), Admission)
         await assert_books_agree(gate, organization)

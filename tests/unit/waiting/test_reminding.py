@@ -20,6 +20,7 @@ from sso_gate.storage.tables import outbox
 from sso_gate.waiting.people import SEAT_ASKED, ask, decline, remind
 from sso_gate.waiting.state import WaitingState, waiting_state
 from sso_gate.waiting.ticket import Ticket
+from tests.support.gates import Migrated
 from tests.support.valkey import ThrowAwayValkey
 from tests.unit.console.gate import Gate
 
@@ -48,9 +49,12 @@ class Eva:
 
 
 @pytest.fixture
-def full_gate(valkey: ThrowAwayValkey, sqlite_url: str, tmp_path: Path) -> Gate:
+def full_gate(valkey: ThrowAwayValkey, migrated: Migrated, tmp_path: Path) -> Gate:
     settings = Settings(
-        public_url="https://gate.example", database_url=sqlite_url, redis_url=valkey.url, secret_keys=("k" * 43,)
+        public_url="https://gate.example",
+        database_url=migrated.sqlite(tmp_path),
+        redis_url=valkey.url,
+        secret_keys=("k" * 43,),
     )
     gate = Gate(settings, tmp_path)
     gate.waits("eva")
