@@ -3,6 +3,7 @@
 Source: RFC 6750 2.1, RFC 7644 2.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +16,7 @@ from sso_gate.errors import Reason, Unavailable
 from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
+from sso_gate.scim.long_lists import LongLists, Notes
 from sso_gate.scim.recorder import Recorder
 from sso_gate.scim.rejection import Rejected
 from sso_gate.scim.values import Dialect
@@ -28,6 +30,7 @@ WINDOW_SECONDS = 10
 # Requests of one token in a window. A client that meets a 429 may stop its whole job, so they are generous; giving
 # seats back has a budget of its own, which no flood of creations can use up.
 BUDGETS: dict[Kind, int] = {"read": 2000, "write": 1000, "give_back": 1000}
+ROWS_PER_READ = 20  # rows that a question made the gate look at one by one, and that count as one more read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ class Caller:
     organization: Organization
     client: Client
     dialect: Dialect
+    long_lists: LongLists
+
+    @property
+    def notes(self) -> Notes:
+        """What this process remembers of the organization's long lists."""
+        return self.long_lists.of(self.organization.id, now=self.runtime.clock.now())
 
     @property
     def base(self) -> str:
@@ -70,9 +79,8 @@ class Caller:
         Raises:
             Rejected: 429. With Redis away everything passes: a deactivation must never wait for a counter.
         """
-        key = f"sso:{{{self.organization.id}}}:scim-budget:{kind}:{self.token.id}"
         try:
-            spent = await self.runtime.redis.count(key, seconds=WINDOW_SECONDS)
+            spent = await self.runtime.redis.count(self._budget(kind), seconds=WINDOW_SECONDS)
         except Unavailable:
             return
         if spent > BUDGETS[kind]:
@@ -81,9 +89,24 @@ class Caller:
             said = f"more than {BUDGETS[kind]} requests of this kind in {WINDOW_SECONDS} seconds: try again later"
             raise Rejected(429, said, reason=Reason.RATE_LIMITED).recorded()
 
+    async def note_looked_at(self, rows: int) -> None:
+        """Let a question that no index answered count as the many reads that it was; the next ones feel it."""
+        if rows >= ROWS_PER_READ:
+            with contextlib.suppress(Unavailable):
+                await self.runtime.redis.count(self._budget("read"), seconds=WINDOW_SECONDS, by=rows // ROWS_PER_READ)
 
-async def caller_with(request: Request, *, writes: bool) -> Caller:
-    """Return the caller.
+    async def note_refused(self, action: Action, target: str, rejected: Rejected) -> None:
+        """Put a change that was refused on the audit record where its use case has not done so."""
+        if not rejected.is_on_record:
+            event = self.event(action, target=target[:64])
+            await record_unproved(self.runtime, replace(event, reason=rejected.reason, check=rejected.check))
+
+    def _budget(self, kind: Kind) -> str:
+        return f"sso:{{{self.organization.id}}}:scim-budget:{kind}:{self.token.id}"
+
+
+async def caller_with(request: Request, long_lists: LongLists, *, writes: bool) -> Caller:
+    """Return the caller; `long_lists` are those that this process remembers.
 
     Raises:
         Rejected: 401 for a token that is missing or opens nothing, 403 for one that may not do this. What is known of a
@@ -94,7 +117,8 @@ async def caller_with(request: Request, *, writes: bool) -> Caller:
     if token is None or organization is None:
         raise Rejected(401, "the bearer token is not valid", reason=Reason.TOKEN_INVALID)
     client = Client(client_address(request), request.headers.get("user-agent", ""), request_id(request))
-    caller = Caller(runtime, token, organization, client, Dialect(strict=organization.scim_mode == "strict"))
+    dialect = Dialect(strict=organization.scim_mode == "strict")
+    caller = Caller(runtime, token, organization, client, dialect, long_lists)
     now = runtime.clock.now()
     if not tokens.is_living(token, now=now):
         raise await _denied(caller, 401, Reason.TOKEN_INVALID, "the bearer token is not valid any more")

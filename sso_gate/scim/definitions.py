@@ -1,6 +1,7 @@
 """Users and Groups, attribute by attribute. Source: RFC 7643 4.1 (User), 4.2 (Group), 4.3 (enterprise extension).
 
-`password` and `x509Certificates` are left out on purpose: the gate keeps no secret of a person and has no use for keys.
+`x509Certificates` is left out on purpose: the gate has no use for keys. `password` is here because clients refuse to
+work without it; the gate keeps no secret of a person and throws it away.
 """
 
 from sso_gate.scim.schema import Attribute, ResourceType, Schema
@@ -75,6 +76,12 @@ USER = Schema(
         Attribute("locale"),
         Attribute("timezone"),
         Attribute("active", "boolean", description="Whether the person is to have a seat; true when not said."),
+        Attribute(
+            "password",
+            mutability="writeOnly",
+            returned="never",
+            description="Accepted and thrown away: people sign in at their identity provider.",
+        ),
         _plural("emails", "Addresses of mail.", "work", "home", "other"),
         _plural("phoneNumbers", "Telephone numbers.", "work", "home", "mobile", "fax", "pager", "other"),
         _plural("ims", "Addresses of messengers.", "aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"),
@@ -132,6 +139,7 @@ GROUP = Schema(
                 Attribute("value", case_exact=True, mutability="immutable"),
                 Attribute("$ref", "reference", mutability="immutable", references=("User",)),
                 Attribute("type", mutability="immutable", canonical=("User",)),
+                _read_only("display", "The name of the user."),
             ),
         ),
     ),

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from sso_gate.scim import bulk
 from sso_gate.scim.definitions import GROUPS, USERS
 from sso_gate.scim.listing import DEFAULT_COUNT, MAX_COUNT
+from sso_gate.scim.requests import USER_BYTES
 from sso_gate.scim.schema import Attribute, ResourceType, Schema
 
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
@@ -12,16 +14,17 @@ CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 GATE_CONFIG_URN = "urn:sso-gate:scim:schemas:extension:2.0:ServiceProviderConfig"
 
 
-def service_provider_config(base: str, *, gate: dict[str, Any] | None = None) -> dict[str, Any]:
+def service_provider_config(base: str, *, strict: bool = False, gate: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what this service can do; `gate` is the head-room of seats and what was ignored of this token.
 
-    It comes on request alone: a client that was generated from the RFC may refuse a document with members of ours.
+    It comes on request alone: a client that was generated from the RFC may refuse a document with members of ours. For
+    the same reason only `strict` mode says that it follows the interoperability profile.
     """
     extension = {GATE_CONFIG_URN: gate} if gate is not None else {}
     return {
         "schemas": [CONFIG_URN, *extension],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": True, "maxOperations": bulk.MAX_OPERATIONS, "maxPayloadSize": USER_BYTES},
         "filter": {"supported": True, "maxResults": MAX_COUNT},
         "changePassword": {"supported": False},
         "sort": {"supported": True},
@@ -33,6 +36,7 @@ def service_provider_config(base: str, *, gate: dict[str, Any] | None = None) ->
             "defaultPageSize": DEFAULT_COUNT,
             "maxPageSize": MAX_COUNT,
         },
+        **({"interopProfileConformant": True} if strict else {}),
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",

@@ -75,6 +75,17 @@ class Target:
     part: Attribute | None = None
 
 
+def count_terms(found: Filter) -> int:
+    """Return how many comparisons the filter is made of."""
+    match found:
+        case Both(several) | Either(several):
+            return sum(map(count_terms, several))
+        case Not(inner) | Element(_, inner):
+            return count_terms(inner)
+        case _:
+            return 1
+
+
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])"""
     r"""|(?P<word>[A-Za-z$][\w$:.\-]*)|(?P<mark>[()\[\].])|(?P<end>$))"""

@@ -133,10 +133,10 @@ def member_ids(tx: Connection, group_id: str) -> set[str]:
 def people(tx: Connection, groups: Sequence[str], base: str) -> dict[str, list[dict[str, str]]]:
     """Return the members of each of these groups as SCIM shows them, by id."""
     found: dict[str, list[dict[str, str]]] = {}
-    for row in tx.execute(
-        select(_LINK.group, _LINK.member).where(_LINK.group.in_(list(groups))).order_by(_LINK.member)
-    ):
-        one = {"value": row.member, "$ref": f"{base}/Users/{row.member}", "type": "User"}
+    named = select(_LINK.group, _LINK.member, member.c.name).join(member, member.c.id == _LINK.member)
+    for row in tx.execute(named.where(_LINK.group.in_(list(groups))).order_by(_LINK.member)):
+        display = {"display": row.name} if row.name else {}
+        one = {"value": row.member, "$ref": f"{base}/Users/{row.member}", "type": "User", **display}
         found.setdefault(row.group, []).append(one)
     return found
 

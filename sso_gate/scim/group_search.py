@@ -9,6 +9,7 @@ from sso_gate.scim import group_rows
 from sso_gate.scim.filter import Compare, Element, Present
 from sso_gate.scim.group_rows import Group, display_key
 from sso_gate.scim.listing import Asked, Page, Source, page
+from sso_gate.scim.long_lists import Notes
 from sso_gate.scim.narrowing import Narrowed, instant_condition, text_condition
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Attribute, Place
@@ -17,7 +18,7 @@ from sso_gate.storage.tables import scim_group, scim_group_member
 _COLUMNS = scim_group.c
 
 
-def search(tx: Connection, organization: str, asked: Asked) -> Page[Group]:
+def search(tx: Connection, organization: str, asked: Asked, notes: Notes) -> Page[Group]:
     """Return the page of groups that was asked for."""
     mine = _COLUMNS.organization == organization
     source = Source(
@@ -29,7 +30,7 @@ def search(tx: Connection, organization: str, asked: Asked) -> Page[Group]:
         read=group_rows.group,
         document=_searched,
     )
-    return page(tx, source, asked)
+    return page(tx, source, asked, notes)
 
 
 def _searched(found: Group) -> dict[str, Any]:
@@ -66,6 +67,8 @@ def _compare(place: Place, op: str, value: Any) -> Narrowed | None:
     match place.name:
         case "displayName":
             return text_condition(_COLUMNS.display_key, op, display_key(value))
+        case "externalId" if op == "eq":  # Canaille finds its groups so
+            return Narrowed(_COLUMNS.external_id == value, is_exact=False)
         case "id":
             return text_condition(_COLUMNS.id, op, value, case_exact=True)
         case "meta.created":

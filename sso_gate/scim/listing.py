@@ -6,15 +6,16 @@ Source: RFC 7644 3.4.2 (query), 3.4.2.4 (index paging), RFC 9865 (cursor paging)
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from sso_gate.scim.filter import Filter, parse_filter
+from sso_gate.scim.long_lists import Notes
 from sso_gate.scim.matching import comparable, matches
-from sso_gate.scim.narrowing import Narrowed, Translate, narrow
+from sso_gate.scim.narrowing import Narrowed, Translate, narrow, sparing
 from sso_gate.scim.projection import Projection, read_projection
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Place, ResourceType
@@ -23,6 +24,8 @@ from sso_gate.scim.values import is_keepable
 MAX_COUNT = 200
 DEFAULT_COUNT = 100
 MAX_SCANNED = 10_000  # rows that are looked at in Python for one request
+MAX_SCANNED_CHARACTERS = 32 * 1024 * 1024  # of all their texts
+SCANNED_AT_ONCE = 500
 MAX_CURSOR = 1024
 T = TypeVar("T")
 
@@ -43,11 +46,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """What was found: the page, how many there are in all, and the cursor behind it, empty at the end."""
+    """What was found: the page, how many there are in all, and the cursor behind it, empty at the end.
+
+    `looked_at` counts the rows that were looked at one by one.
+    """
 
     found: list[T]
     total: int
     next_cursor: str = ""
+    looked_at: int = 0
 
 
 def read_asked(resource: ResourceType, words: dict[str, Any], *, strict: bool) -> Asked:
@@ -128,57 +135,103 @@ class Source(Generic[T]):
     document: Callable[[T], dict[str, Any]]
 
 
-def page(tx: Connection, source: Source[T], asked: Asked) -> Page[T]:
-    """Return the page that was asked for.
+def page(tx: Connection, source: Source[T], asked: Asked, notes: Notes) -> Page[T]:
+    """Return the page that was asked for; of a long list, total and beginning may be some seconds old.
 
     Raises:
         Rejected: 400 `tooMany`: too many rows would have to be looked at one by one. 400 `invalidCursor`.
     """
-    narrowed = narrow(asked.where, source.translate) if asked.where else Narrowed(source.identity.is_not(None))
+    narrowed = narrow(asked.where, sparing(source.translate)) if asked.where else Narrowed(source.identity.is_not(None))
     column = source.order(asked.sort)
     if narrowed and narrowed.is_exact and column is not None:
-        return _page_by_sql(tx, source, asked, narrowed if asked.where else None, column)
+        return _page_by_sql(tx, source, asked, narrowed if asked.where else None, column, notes)
     return _page_by_hand(tx, source, asked, narrowed)
 
 
 def _page_by_sql(
-    tx: Connection, source: Source[T], asked: Asked, narrowed: Narrowed | None, column: ColumnElement[Any]
+    tx: Connection,
+    source: Source[T],
+    asked: Asked,
+    narrowed: Narrowed | None,
+    column: ColumnElement[Any],
+    notes: Notes,
 ) -> Page[T]:
     every = source.keys.where(narrowed.condition) if narrowed else source.keys
-    order = [key.desc() if asked.descending else key for key in (column, source.identity)]
-    found = every.order_by(*order).limit(asked.count + 1)
-    if asked.cursor:
-        found = _behind(found, (column, source.identity), asked)
-    elif asked.cursor is None:
-        found = found.offset(asked.start - 1)
+    keys = (column, source.identity)
+    order = [key.desc() if asked.descending else key for key in keys]
+    found = _from_start(every.order_by(*order).limit(asked.count + 1), keys, asked, notes)
     wanted = source.query.add_columns(column.label("sort_key")).where(source.identity.in_(found))
     rows = list(tx.execute(wanted.order_by(*order))) if asked.count else []
     shown, more = rows[: asked.count], len(rows) > asked.count
     is_whole = not more and asked.start == 1 and not asked.cursor and asked.count > 0
-    total = len(shown) if is_whole else tx.execute(every.with_only_columns(func.count())).scalar_one()
-    cursor = _make_cursor(asked, [shown[-1].sort_key, shown[-1].id]) if more and asked.cursor is not None else ""
-    return Page([source.read(row) for row in shown], total, cursor)
+    total = len(shown) if is_whole else _counted(tx, every, asked, notes)
+    if more:
+        last = (shown[-1].sort_key, shown[-1].id)
+        if asked.cursor is None:
+            notes.note_place(asked.fingerprint, asked.start + asked.count, last)
+        else:
+            return Page([source.read(row) for row in shown], total, _make_cursor(asked, list(last)))
+    return Page([source.read(row) for row in shown], total)
 
 
-def _behind(query: Select[Any], keys: tuple[ColumnElement[Any], ColumnElement[Any]], asked: Asked) -> Select[Any]:
-    last = tuple_(*_open_cursor(asked, keys[0].type.python_type, str))
-    return query.where(tuple_(*keys) < last if asked.descending else tuple_(*keys) > last)
+def _counted(tx: Connection, every: Select[Any], asked: Asked, notes: Notes) -> int:
+    def count() -> int:
+        return int(tx.execute(every.with_only_columns(func.count())).scalar_one())
+
+    return notes.total(asked.fingerprint, count)
+
+
+def _from_start(
+    query: Select[Any], keys: tuple[ColumnElement[Any], ColumnElement[Any]], asked: Asked, notes: Notes
+) -> Select[Any]:
+    """Return the query from the asked row on: behind the last one of the page before, where that is known."""
+    if asked.cursor is None:
+        last = notes.place(asked.fingerprint, asked.start)
+        return _behind(query, keys, asked, last) if last else query.offset(asked.start - 1)
+    if not asked.cursor:
+        return query
+    sort_key, identity = _open_cursor(asked, keys[0].type.python_type, str)
+    return _behind(query, keys, asked, (sort_key, identity))
+
+
+def _behind(
+    query: Select[Any], keys: tuple[ColumnElement[Any], ColumnElement[Any]], asked: Asked, last: tuple[Any, str]
+) -> Select[Any]:
+    return query.where(tuple_(*keys) < tuple_(*last) if asked.descending else tuple_(*keys) > tuple_(*last))
 
 
 def _page_by_hand(tx: Connection, source: Source[T], asked: Asked, narrowed: Narrowed | None) -> Page[T]:
-    query = source.query.where(narrowed.condition) if narrowed else source.query
-    rows = tx.execute(query.order_by(source.identity).limit(MAX_SCANNED + 1)).all()
-    if len(rows) > MAX_SCANNED:
-        raise _too_many()
-    found = [(one, source.document(one)) for one in map(source.read, rows)]
-    if asked.where and not (narrowed and narrowed.is_exact):
-        found = [(one, document) for one, document in found if matches(asked.where, document)]
+    where = asked.where if asked.where and not (narrowed and narrowed.is_exact) else None
+    looked_at, found = 0, []
+    for row in _scanned(tx, source, narrowed):
+        looked_at += 1
+        one = source.read(row)
+        document = source.document(one)
+        if where is None or matches(where, document):
+            found.append((one, document))
     if asked.sort:
         found = _sorted(found, asked.sort, descending=asked.descending)
     first = _first(asked)
     shown = [one for one, _ in found[first : first + asked.count]]
     more = asked.cursor is not None and first + len(shown) < len(found) and shown
-    return Page(shown, len(found), _make_cursor(asked, [first + len(shown)]) if more else "")
+    return Page(shown, len(found), _make_cursor(asked, [first + len(shown)]) if more else "", looked_at)
+
+
+def _scanned(tx: Connection, source: Source[T], narrowed: Narrowed | None) -> Iterator[Row[Any]]:
+    """Give every row that may match, by id; how many there are is asked before one is read."""
+    keys = source.keys.where(narrowed.condition) if narrowed else source.keys
+    counted = select(func.count()).select_from(keys.limit(MAX_SCANNED + 1).subquery())
+    if tx.execute(counted).scalar_one() > MAX_SCANNED:
+        raise _too_many()
+    query = (source.query.where(narrowed.condition) if narrowed else source.query).order_by(source.identity)
+    rows, characters = tx.execute(query.limit(SCANNED_AT_ONCE)).all(), 0
+    while rows:
+        characters += sum(len(value) for row in rows for value in row if isinstance(value, str))
+        if characters > MAX_SCANNED_CHARACTERS:
+            raise _too_many()
+        yield from rows
+        is_last = len(rows) < SCANNED_AT_ONCE
+        rows = [] if is_last else tx.execute(query.where(source.identity > rows[-1].id).limit(SCANNED_AT_ONCE)).all()
 
 
 def _first(asked: Asked) -> int:

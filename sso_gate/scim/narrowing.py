@@ -16,6 +16,8 @@ from sso_gate.clock import to_micros
 from sso_gate.scim.filter import Both, Compare, Either, Element, Filter, Not, Present
 from sso_gate.scim.matching import instant
 
+MAX_SCANS = 8  # comparisons of one filter for which SQL looks at every row of an index
+_SCANNING = frozenset({"co", "sw", "ew"})
 Translate = Callable[[Compare | Element | Present], "Narrowed | None"]
 
 
@@ -39,6 +41,19 @@ def narrow(found: Filter, translate: Translate) -> Narrowed | None:
             return Narrowed(not_(narrowed.condition)) if narrowed and narrowed.is_exact else None
         case _:
             return translate(found)
+
+
+def sparing(translate: Translate) -> Translate:
+    """Return the same, but for no more than a few comparisons that no index shortens: the others are left to Python."""
+    scans = 0
+
+    def translated(term: Compare | Element | Present) -> Narrowed | None:
+        nonlocal scans
+        is_scan = isinstance(term, Compare) and term.op in _SCANNING
+        scans += is_scan
+        return None if is_scan and scans > MAX_SCANS else translate(term)
+
+    return translated
 
 
 def _all(terms: list[Narrowed | None]) -> Narrowed | None:

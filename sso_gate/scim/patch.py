@@ -8,7 +8,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from sso_gate.scim.filter import Both, Compare, Filter, Target, parse_path
+from sso_gate.scim.filter import Both, Compare, Filter, Target, count_terms, parse_path
 from sso_gate.scim.matching import matches
 from sso_gate.scim.rejection import invalid
 from sso_gate.scim.schema import Attribute, Place, ResourceType
@@ -32,7 +32,7 @@ def read_operations(body: Any, dialect: Dialect) -> list[Operation]:
     """Return the operations of a PATCH body.
 
     Raises:
-        Rejected: 400 `invalidSyntax` or `invalidPath`; 413 for more than 1,000 operations.
+        Rejected: 400 `invalidSyntax` or `invalidPath`, `tooMany` for more than 1,000 operations.
     """
     if not isinstance(body, dict):
         raise invalid("invalidSyntax", "expected a JSON object")
@@ -77,7 +77,7 @@ def apply_patch(
     """Return the document as the operations leave it; the one given is not changed.
 
     Raises:
-        Rejected: 400 `invalidPath`, `noTarget`, `invalidValue` or `mutability`.
+        Rejected: 400 `invalidPath`, `noTarget`, `invalidValue`, `mutability` or `tooMany`.
     """
     changed = copy.deepcopy(document)
     for operation in operations:
@@ -120,6 +120,8 @@ def _apply(
         return
     holder = document.setdefault(place.urn, {}) if place.urn else document
     _change(holder, target, operation, dialect)
+    if place.attribute.mutability == "writeOnly":
+        holder.pop(place.attribute.name, None)
     if place.urn and not holder:
         del document[place.urn]
 
@@ -180,7 +182,7 @@ def _remove_whole(holder: dict[str, Any], attribute: Attribute, value: Any, dial
         raise invalid("mutability", "active cannot be removed: say true or false")
     if attribute.multi and value is not None:
         # Entra ID names what to remove in the value: {"op": "remove", "path": "emails", "value": [{"value": "…"}]}.
-        gone = [_key(element) for element in read_value(attribute, value, dialect)]
+        gone = {_key(element) for element in read_value(attribute, value, dialect)}
         left = [element for element in holder.get(attribute.name, []) if _key(element) not in gone]
         _set(holder, attribute.name, left)
     else:
@@ -190,22 +192,18 @@ def _remove_whole(holder: dict[str, Any], attribute: Attribute, value: Any, dial
 def _key(element: Any) -> Any:
     if not isinstance(element, dict):
         return element
-    return element["value"].casefold() if element.get("value") else element
+    return element["value"].casefold() if element.get("value") else frozenset(element.items())
 
 
 def _joined(attribute: Attribute, old: list[Any], new: list[Any]) -> list[Any]:
     """Return the old elements and the new ones that are not there yet; a new primary one is the only one."""
-    there = [_without_primary(element) for element in old]
-    fresh = [element for element in new if _without_primary(element) not in there]
-    again = [element for element in new if _without_primary(element) in there]
-    kept = [
-        next((one for one in again if _without_primary(one) == _without_primary(element)), element) for element in old
-    ]
-    return _one_primary(attribute, [*kept, *fresh], new)
+    elements = {_without_primary(element): element for element in old} | {_without_primary(one): one for one in new}
+    return _one_primary(attribute, list(elements.values()), new)
 
 
 def _without_primary(element: Any) -> Any:
-    return {name: part for name, part in element.items() if name != "primary"} if isinstance(element, dict) else element
+    """Return what an element says besides being the primary one, to be compared."""
+    return frozenset(part for part in element.items() if part[0] != "primary") if isinstance(element, dict) else element
 
 
 def _one_primary(attribute: Attribute, elements: list[Any], changed: list[Any]) -> list[Any]:
@@ -229,6 +227,7 @@ def _change_part_of_all(
         if dialect.strict:
             raise invalid("noTarget", f"{attribute.name} has no value")
         elements = [{}]
+    dialect.compare(len(elements))
     _change_parts(elements, sub, operation, dialect)
     _set(holder, attribute.name, _one_primary(attribute, [element for element in elements if element], elements))
 
@@ -247,6 +246,7 @@ def _change_elements(
     """Change the elements that the path's filter chooses."""
     assert target.only is not None  # noqa: S101 - the caller has seen to it
     elements = holder.get(attribute.name, [])
+    dialect.compare(len(elements) * count_terms(target.only))
     chosen = [element for element in elements if matches(target.only, element)]
     if not chosen:
         chosen = _chosen_anew(attribute, target.only, operation, dialect)

@@ -16,6 +16,7 @@ from sso_gate.scim.rejection import Rejected, invalid
 MEDIA_TYPE = "application/scim+json"
 USER_BYTES = 1_000_000
 GROUP_BYTES = 5 * 1024 * 1024
+MAX_ID = 128
 MAX_QUERY = 8 * 1024
 MAX_PARAMETERS = 50
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
@@ -75,6 +76,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a member is there twice")  # two readers could see two values
     return found
+
+
+def is_id(text: str) -> bool:
+    """Return whether the text can be an id at all; what cannot is nowhere."""
+    return len(text) <= MAX_ID and text.isascii() and text.isprintable()
 
 
 def read_query(request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Every answer below `/scim/` is in SCIM's own form, errors included (RFC 7644 3.1
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,23 +13,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sso_gate.audit.event import Action
-from sso_gate.audit.flood import record_unproved
 from sso_gate.errors import Reason, Unavailable
-from sso_gate.scim import discovery, groups, preconditions, users
-from sso_gate.scim.caller import WINDOW_SECONDS, Caller, Kind, caller_with
+from sso_gate.scim import bulk, discovery, groups, preconditions, users
+from sso_gate.scim.budgets import kind_of_patch, kind_of_put
+from sso_gate.scim.caller import WINDOW_SECONDS, Caller, caller_with
 from sso_gate.scim.definitions import GROUPS, USERS
 from sso_gate.scim.listing import Asked, read_asked
-from sso_gate.scim.patch import Operation, apply_patch, read_operations
+from sso_gate.scim.long_lists import LongLists
+from sso_gate.scim.patch import read_operations
 from sso_gate.scim.projection import Projection, read_projection
 from sso_gate.scim.rejection import Rejected, not_there
-from sso_gate.scim.requests import GROUP_BYTES, USER_BYTES, answer, read_json, read_query, read_search
+from sso_gate.scim.requests import GROUP_BYTES, USER_BYTES, answer, is_id, read_json, read_query, read_search
 from sso_gate.scim.schema import ResourceType
-from sso_gate.scim.values import Dialect
 from sso_gate.seats import ledger
 from sso_gate.web.request_state import state_of
 
 PREFIX = "/scim/v2"
-MAX_ID = 128
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _log = structlog.get_logger("sso_gate.scim")
 
@@ -61,20 +60,22 @@ def scim_routes() -> list[Route]:
             "PATCH": _Door(_patch_group, Action.SCIM_GROUP_UPDATE),
             "DELETE": _Door(_delete_group, Action.SCIM_GROUP_DELETE),
         },
+        "/Bulk": {"POST": _Door(_bulk, Action.SCIM_USER_UPDATE)},
         "/ServiceProviderConfig": {"GET": _Door(_config)},
         "/ResourceTypes": {"GET": _Door(_resource_types)},
         "/ResourceTypes/{id}": {"GET": _Door(_resource_type)},
         "/Schemas": {"GET": _Door(_schemas)},
         "/Schemas/{id}": {"GET": _Door(_schema)},
     }
-    known = [Route(PREFIX + path, _endpoint(doors), methods=_METHODS) for path, doors in paths.items()]
-    return [*known, Route("/scim/{path:path}", _endpoint({}), methods=_METHODS)]
+    lists = LongLists()
+    known = [Route(PREFIX + path, _endpoint(doors, lists), methods=_METHODS) for path, doors in paths.items()]
+    return [*known, Route("/scim/{path:path}", _endpoint({}, lists), methods=_METHODS)]
 
 
-def _endpoint(doors: Mapping[str, _Door]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(doors: Mapping[str, _Door], lists: LongLists) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            return await _served(request, doors)
+            return await _served(request, doors, lists)
         except Rejected as rejected:
             return _told(request, rejected)
         except Unavailable as trouble:
@@ -100,17 +101,18 @@ def _told(request: Request, rejected: Rejected) -> Response:
     return answer(rejected.body(), rejected.status, headers=headers.get(rejected.status))
 
 
-async def _served(request: Request, doors: Mapping[str, _Door]) -> Response:
+async def _served(request: Request, doors: Mapping[str, _Door], lists: LongLists) -> Response:
     method = "GET" if request.method == "HEAD" else request.method
     door = doors.get(method)
     writes = method in ("PUT", "PATCH", "DELETE") or (door is not None and door.action is not None)
-    caller = await caller_with(request, writes=writes)
+    caller = await caller_with(request, lists, writes=writes)
     if door is None:
         raise _no_door(request, doors)
     try:
         response = await door.handle(request, caller)
     except Rejected as rejected:
-        await _record(caller, door, request, rejected)
+        if door.action:
+            await caller.note_refused(door.action, str(request.path_params.get("id", "")), rejected)
         raise
     await caller.recorder.record(caller.dialect.ignored)
     return response
@@ -120,16 +122,9 @@ def _no_door(request: Request, doors: Mapping[str, _Door]) -> Rejected:
     path = request.url.path
     if doors:
         return Rejected(405, f"{request.method} is not possible here", check=", ".join(doors))
-    if path.startswith((f"{PREFIX}/Bulk", f"{PREFIX}/Me")) or path.rstrip("/") in (PREFIX, f"{PREFIX}/.search"):
+    if path.startswith(f"{PREFIX}/Me") or path.rstrip("/") in (PREFIX, f"{PREFIX}/.search"):
         return Rejected(501, "not supported: see ServiceProviderConfig")
     return not_there("resource")
-
-
-async def _record(caller: Caller, door: _Door, request: Request, rejected: Rejected) -> None:
-    """Put a refused change on the audit record where its use case has not done so."""
-    if door.action and not rejected.is_on_record:
-        event = caller.event(door.action, target=str(request.path_params.get("id", ""))[:64])
-        await record_unproved(caller.runtime, replace(event, reason=rejected.reason, check=rejected.check))
 
 
 def _asked(words: dict[str, Any], resource: ResourceType, caller: Caller) -> Asked:
@@ -153,7 +148,7 @@ def _address(request: Request, caller: Caller, endpoint: str) -> str:
 def _id(request: Request) -> str:
     """Return the id that the path names; what cannot be one is nowhere."""
     named = str(request.path_params["id"])
-    if len(named) > MAX_ID or not (named.isascii() and named.isprintable()):
+    if not is_id(named):
         raise not_there("resource")
     return named
 
@@ -194,33 +189,19 @@ def _unless_known(request: Request, resource: dict[str, Any], etag: str, locatio
 
 async def _put_user(request: Request, caller: Caller) -> Response:
     body = await read_json(request, limit=USER_BYTES)
-    await caller.spend("give_back" if _says_inactive(body) else "write")
+    await caller.spend(kind_of_put(body))
     projection = _projection(request, USERS)
     user, etag = await users.put(caller, _id(request), body, _if_match(request), projection)
     return _one(user, etag, _address(request, caller, "Users"))
 
 
-def _says_inactive(body: Any) -> bool:
-    named = {name.casefold(): value for name, value in body.items()} if isinstance(body, dict) else {}
-    return str(named.get("active")).casefold() == "false"
-
-
 async def _patch_user(request: Request, caller: Caller) -> Response:
     body = await read_json(request, limit=USER_BYTES)
     operations = read_operations(body, caller.dialect)
-    await caller.spend(_kind(operations))
+    await caller.spend(kind_of_patch(operations))
     projection = _projection(request, USERS)
     user, etag = await users.patch(caller, _id(request), operations, _if_match(request), projection)
     return _one(user, etag, _address(request, caller, "Users"))
-
-
-def _kind(operations: list[Operation]) -> Kind:
-    """Return `give_back` for operations that do nothing but deactivate."""
-    try:
-        made = apply_patch(USERS, {}, operations[:2], Dialect())
-    except Rejected:
-        return "write"
-    return "give_back" if made == {"active": False} and len(operations) <= 2 else "write"
 
 
 async def _delete_user(request: Request, caller: Caller) -> Response:
@@ -281,10 +262,14 @@ async def _delete_group(request: Request, caller: Caller) -> Response:
     return answer(None, 204)
 
 
+async def _bulk(request: Request, caller: Caller) -> Response:
+    return answer(await bulk.run(caller, await read_json(request, limit=USER_BYTES)))
+
+
 async def _config(request: Request, caller: Caller) -> Response:
     wanted = str(read_query(request).get("attributes", "")).casefold()
     if discovery.GATE_CONFIG_URN.casefold() not in wanted:
-        return answer(discovery.service_provider_config(caller.base))
+        return answer(discovery.service_provider_config(caller.base, strict=caller.dialect.strict))
     now = caller.runtime.clock.now()
     pool = await caller.runtime.database.read(lambda tx: ledger.read(tx, caller.organization.id, now=now))
     heard = await caller.recorder.heard()
@@ -294,7 +279,7 @@ async def _config(request: Request, caller: Caller) -> Response:
         "seats": {"limit": pool.purchased, "used": pool.used, "reserved": pool.reserved},
         "ignored": [{"name": name, "times": heard[name]} for name in sorted(heard)],
     }
-    return answer(discovery.service_provider_config(caller.base, gate=gate))
+    return answer(discovery.service_provider_config(caller.base, strict=caller.dialect.strict, gate=gate))
 
 
 async def _resource_types(request: Request, caller: Caller) -> Response:

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Literal
 
 AttributeType = Literal["string", "boolean", "dateTime", "reference", "complex"]
-Mutability = Literal["readWrite", "readOnly", "immutable"]
-Returned = Literal["always", "default", "request"]
+Mutability = Literal["readWrite", "readOnly", "immutable", "writeOnly"]
+Returned = Literal["always", "default", "request", "never"]
 
 
 @dataclass(frozen=True)

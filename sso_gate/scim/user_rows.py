@@ -13,9 +13,11 @@ from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.scim.definitions import ENTERPRISE_URN
 from sso_gate.scim.person import Person
+from sso_gate.scim.rejection import invalid
 from sso_gate.storage.prepared import OneOf, Prepared
 from sso_gate.storage.tables import identity, member, scim_group, scim_group_member, scim_user, scim_value
 
+MAX_KEPT = 64 * 1024  # characters of one person's attributes; a usual person has 1,000
 # Attributes that clients look people up by, besides userName, externalId and id.
 LOOKED_UP = (
     "emails.value",
@@ -64,11 +66,11 @@ def find(tx: Connection, organization: str, member_id: str) -> Person | None:
 def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: bool, name: str, now: datetime) -> None:
     """Write what a client says of a member: the document, and what the gate itself keeps of it."""
     which, organization, user_name = whose.id, whose.organization, document["userName"]
-    said = {key: value for key, value in document.items() if key not in ("userName", "externalId")}
+    said = _kept(document)
     values = {
         "external_id": document.get("externalId"),
         "wanted": active,
-        "attributes": json.dumps(said, separators=(",", ":")),
+        "attributes": said,
         "changed_at": to_micros(now),
     }
     if tx.execute(update(scim_user).where(scim_user.c.member == which).values(values)).rowcount == 0:
@@ -76,6 +78,14 @@ def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: boo
     kept = {"email": user_name, "email_key": normal_email(user_name), "name": name}
     tx.execute(update(member).where(member.c.id == which).values(kept))
     _save_values(tx, which, organization, document)
+
+
+def _kept(document: dict[str, Any]) -> str:
+    rest = {key: value for key, value in document.items() if key not in ("userName", "externalId")}
+    text = json.dumps(rest, separators=(",", ":"))
+    if len(text) > MAX_KEPT:
+        raise invalid("invalidValue", f"more than {MAX_KEPT} characters of attributes cannot be kept of one user")
+    return text
 
 
 def _save_values(tx: Connection, which: str, organization: str, document: dict[str, Any]) -> None:

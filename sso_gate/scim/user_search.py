@@ -11,6 +11,7 @@ from sso_gate.members.member import MemberState
 from sso_gate.scim import user_rows
 from sso_gate.scim.filter import Both, Compare, Element, Filter, Present
 from sso_gate.scim.listing import Asked, Page, Source, page
+from sso_gate.scim.long_lists import Notes
 from sso_gate.scim.matching import comparable
 from sso_gate.scim.narrowing import Narrowed, instant_condition, text_condition
 from sso_gate.scim.person import Person
@@ -21,7 +22,7 @@ _WANTED = exists().where(scim_user.c.member == member.c.id, scim_user.c.wanted).
 _ACTIVE = or_(member.c.state == MemberState.HELD, and_(member.c.state == MemberState.WAITING, _WANTED))
 
 
-def search(tx: Connection, organization: str, asked: Asked) -> Page[Person]:
+def search(tx: Connection, organization: str, asked: Asked, notes: Notes) -> Page[Person]:
     """Return the page of people that was asked for."""
     mine = member.c.organization == organization
     source = Source(
@@ -33,7 +34,7 @@ def search(tx: Connection, organization: str, asked: Asked) -> Page[Person]:
         read=user_rows.person,
         document=searched,
     )
-    return page(tx, source, asked)
+    return page(tx, source, asked, notes)
 
 
 def searched(found: Person) -> dict[str, Any]:

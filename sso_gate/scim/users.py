@@ -87,6 +87,7 @@ async def _changing(
         return person, _groups(provision.tx, person)
 
     result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
+    caller.long_lists.forget(caller.organization.id)
     if isinstance(result, Rejected):
         raise result
     return result
@@ -266,11 +267,13 @@ async def get(caller: Caller, user_id: str, projection: Projection) -> tuple[Res
 async def search(caller: Caller, asked: Asked) -> Resource:
     """Return the ListResponse."""
 
-    def read(tx: Connection) -> Resource:
-        found = user_search.search(tx, caller.organization.id, asked)
-        return list_response(_shown(tx, caller, found.found, asked.projection), found, asked)
+    def read(tx: Connection) -> tuple[Resource, int]:
+        found = user_search.search(tx, caller.organization.id, asked, caller.notes)
+        return list_response(_shown(tx, caller, found.found, asked.projection), found, asked), found.looked_at
 
-    return await caller.runtime.database.read(read)
+    response, looked_at = await caller.runtime.database.read(read)
+    await caller.note_looked_at(looked_at)
+    return response
 
 
 def _shown(tx: Connection, caller: Caller, people: list[Person], projection: Projection) -> list[Resource]:

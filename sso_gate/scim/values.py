@@ -17,14 +17,16 @@ MAX_TEXT = 1024
 MAX_EXTERNAL_ID = 512  # as long as the subject of an identity, which it may name
 MAX_ELEMENTS = 200
 MAX_NOTES = 20
+MAX_COMPARISONS = 50_000  # of elements with a path, by all operations of one request
 
 
 @dataclass(slots=True)
 class Dialect:
-    """How words are read: `strict` refuses what compatible mode understands; `ignored` is what was left out."""
+    """How one request is read: `strict` refuses what compatible mode understands; `ignored` is what was left out."""
 
     strict: bool = False
     ignored: set[str] = field(default_factory=set)
+    compared: int = 0
 
     def ignore(self, name: str) -> None:
         """Note an unknown attribute.
@@ -37,6 +39,16 @@ class Dialect:
             raise invalid("invalidPath", f"{shown} is not known")
         if len(self.ignored) < MAX_NOTES:
             self.ignored.add(shown)
+
+    def compare(self, count: int) -> None:
+        """Count comparisons of elements with a path; operations and elements are bounded, and so is their product.
+
+        Raises:
+            Rejected: 400 `tooMany`.
+        """
+        self.compared += count
+        if self.compared > MAX_COMPARISONS:
+            raise invalid("tooMany", f"the paths would be compared with more than {MAX_COMPARISONS} values")
 
     def tolerate(self, why: str) -> None:
         """Raise the 400 that strict mode has for something that compatible mode understands."""
@@ -110,7 +122,8 @@ def _read_named(found: dict[str, Any], attribute: Attribute | None, name: str, v
     if attribute is None:
         dialect.ignore(name)
     elif attribute.mutability != "readOnly":
-        _put(found, attribute.name, read_value(attribute, value, dialect))
+        said = read_value(attribute, value, dialect)
+        _put(found, attribute.name, None if attribute.mutability == "writeOnly" else said)
 
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:

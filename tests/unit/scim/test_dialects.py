@@ -161,3 +161,61 @@ async def test_the_life_of_a_group_as_okta_documents_it(scim):
     read = (await scim.get(path)).json()
     assert (read["displayName"], [one["value"] for one in read["members"]]) == ("Test SCIMv20", [bea["id"]])
     assert (await scim.send("DELETE", path)).status_code == 204
+
+
+async def test_what_okta_tries_before_it_trusts_a_server(scim):
+    """The requests of Okta's SPEC test, in its order."""
+    first = (await scim.get("/Users", count="1", startIndex="1")).json()
+    assert first["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:ListResponse"]
+    assert all(isinstance(first[name], int) for name in ("itemsPerPage", "startIndex", "totalResults"))
+    known = first["Resources"][0]
+    assert all(known[name] for name in ("id", "userName", "emails", "active"))
+    assert (await scim.get(f"/Users/{known['id']}")).json() == known
+    nobody = (await scim.get("/Users", filter='userName eq "abcdefgh@atko.com"')).json()
+    assert (nobody["totalResults"], nobody["Resources"]) == (0, [])
+    missing = await scim.get("/Users/010101001010101011001010101011")
+    assert (missing.status_code, missing.json()["schemas"]) == (404, ["urn:ietf:params:scim:api:messages:2.0:Error"])
+    assert missing.json()["status"] == "404"
+    new = {
+        "schemas": [USER],
+        "userName": "runscope300zyxw@atko.com",
+        "name": {"givenName": "Runscope300", "familyName": "Zyxw"},
+        "emails": [{"primary": True, "value": "runscope300zyxw@atko.com", "type": "work"}],
+        "displayName": "Runscope300 Zyxw",
+        "active": True,
+    }
+    made = await scim.send("POST", "/Users", new, content_type="application/scim+json; charset=utf-8")
+    assert made.status_code == 201
+    assert {name: made.json()[name] for name in new if name != "schemas"} == {
+        name: value for name, value in new.items() if name != "schemas"
+    }
+    assert (await scim.get(f"/Users/{made.json()['id']}")).json() == made.json()
+    assert (await scim.send("POST", "/Users", new)).status_code == 409
+    insensitive = (await scim.get("/Users", filter='userName eq "RUNSCOPE300ZYXW@atko.com"')).json()
+    assert insensitive["totalResults"] == 1
+    assert (await scim.get("/Groups")).status_code == 200
+
+
+async def test_what_entra_does_around_its_first_cycle(scim):
+    """Its connection test, a second match, `Provision on demand` again, and the deletion of who is gone for 30 days."""
+    probe = "c5ed02ea-4c18-4d2c-8f70-9cb8ef2d2b7f"
+    group = f'/Groups?excludedAttributes=members&filter=displayName eq "{probe}"'
+    for path in (f'/Users?filter=userName+eq+"{probe}"', group):
+        tested = await scim.send("GET", path)
+        assert (tested.status_code, tested.json()["totalResults"]) == (200, 0)
+    user = (await scim.send("POST", "/Users", entra_user("ana@testuser.com"))).json()
+    by_both = 'externalId eq "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef" and userName eq "ANA@testuser.com"'
+    assert (await scim.get("/Users", filter=by_both)).json()["Resources"] == [user]
+    assert (await scim.send("POST", "/Users", entra_user("Ana@testuser.com"))).status_code == 409
+    everything = [
+        {"op": "Replace", "path": "displayName", "value": "Ana"},
+        {"op": "Replace", "path": "active", "value": "True"},
+        {"op": "Add", "path": 'emails[type eq "work"].primary', "value": "True"},
+        {"op": "Remove", "path": "title"},
+    ]
+    again = await scim.patch(f"/Users/{user['id']}", *everything)
+    assert (again.status_code, again.json()["emails"][0]["primary"], again.json()["displayName"]) == (200, True, "Ana")
+    flagged = {"op": "replace", "value": {"displayName": "Anna", f"{ENTERPRISE}:department": "IT", "active": False}}
+    soft = (await scim.patch(f"/Users/{user['id']}", flagged)).json()
+    assert (soft["displayName"], soft[ENTERPRISE]["department"], soft["active"]) == ("Anna", "IT", False)
+    assert (await scim.send("DELETE", f"/Users/{user['id']}")).status_code == 204
