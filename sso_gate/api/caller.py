@@ -6,14 +6,16 @@ from datetime import datetime
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from sso_gate.audit.event import Actor, Via
+from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
+from sso_gate.audit.flood import record_unproved
 from sso_gate.errors import Reason, Refused
+from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.runtime import Runtime
 from sso_gate.tokens import store as tokens
 from sso_gate.tokens.token import MAX_LENGTH, Scope, Token
-from sso_gate.web.request_state import runtime_of
+from sso_gate.web.request_state import client_address, request_id, runtime_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,26 @@ async def caller_with(request: Request, scope: Scope) -> Caller:
     token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret, now))
     if token is None or organization is None:
         raise Refused(Reason.TOKEN_INVALID)
+    caller = Caller(runtime, token, organization)
     if scope not in token.scopes:
+        await record_unproved(runtime, _refusal(request, caller, scope, now))
         raise Refused(Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
-    return Caller(runtime, token, organization)
+    return caller
+
+
+def _refusal(request: Request, caller: Caller, scope: Scope, now: datetime) -> Event:
+    return Event(
+        id=new_id("evt", caller.runtime.clock),
+        organization=caller.organization.id,
+        at=now,
+        action=Action.API_AUTH,
+        actor=caller.actor,
+        reason=Reason.INSUFFICIENT_SCOPE,
+        reference=new_reference(),
+        via=caller.via,
+        client=Client(client_address(request), "", request_id(request)),
+        check=f"needs {scope}",
+    )
 
 
 def bearer_secret(request: Request) -> str:

@@ -7,8 +7,10 @@ followed by the value. Whoever deletes that object has deleted the person: the t
 
 import hashlib
 import json
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from sso_gate.audit.event import MAX_TEXT, Event
@@ -17,12 +19,19 @@ from sso_gate.refusals import REFUSALS
 
 SALT_DIGITS = 32
 COMMITMENT = "sha256:"
+# A text of JSON that is a commitment as a whole: a quotation mark inside of a text stands behind a backslash, and
+# whatever stands before a colon is a name. The search skips to the plain letters that it begins with.
+_HIDDEN = re.compile(r'"sha256:(?<=[:,\[]"sha256:)([0-9a-f]{64})"(?=[,\]}])')
 
 
 def commitment(salted: str) -> str:
     """Return what stands in the canonical text for a salt followed by a value."""
+    return COMMITMENT + _digest(salted)
+
+
+def _digest(salted: str) -> str:
     # surrogatepass: text from outside may hold half a character, which JSON can write and UTF-8 cannot.
-    return COMMITMENT + hashlib.sha256(salted.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(salted.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical_form(event: Event) -> tuple[str, str]:
@@ -41,7 +50,7 @@ def canonical_form(event: Event) -> tuple[str, str]:
         "action": event.action,
         "outcome": event.outcome,
         "reason": event.reason,
-        "check": event.check[:MAX_TEXT],
+        "check": _hidden("check", event.check[:MAX_TEXT], kept),
         "severity": REFUSALS[event.reason].severity if event.reason else "low",
         "reference": event.reference,
         "actor": {
@@ -83,51 +92,32 @@ def _hidden(path: str, value: Any, kept: dict[str, str]) -> Any:
     return value
 
 
+def shown_by_commitment(salted: Iterable[str]) -> dict[str, str]:
+    """Return, by the digest that commits to it, what each value reads like in JSON."""
+    return {_digest(one): encode_basestring_ascii(one[SALT_DIGITS:]) for one in salted}
+
+
+def split_at_commitments(canonical: str) -> list[str]:
+    """Return the canonical text in pieces: every second one is the digest of a commitment."""
+    return _HIDDEN.split(canonical)
+
+
+def readable_text(canonical: str, personal: Mapping[str, str]) -> str:
+    """Return the event with its personal data in place, as one line of JSON; what was erased is an empty text."""
+    pieces = split_at_commitments(canonical)
+    fill_in(pieces, shown_by_commitment(personal.values()))
+    return "".join(pieces)
+
+
+def fill_in(pieces: list[str], shown: Mapping[str, str]) -> None:
+    """Put the values in the places of their commitments; one that nobody has any more is an empty text."""
+    pieces[1::2] = [shown.get(one, '""') for one in pieces[1::2]]
+
+
 def readable(canonical: str, personal: Mapping[str, str]) -> dict[str, Any]:
     """Return the event with its personal data in place; what was erased is an empty text."""
-    return opened(canonical, personal)[0]
-
-
-def opened(canonical: str, personal: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the readable event, and the commitments of its text by their paths."""
-    body: dict[str, Any] = json.loads(canonical)
-    promised = {}
-    for path, holder, name in _commitments(body):
-        promised[path] = holder[name]
-        holder[name] = personal.get(path, "")[SALT_DIGITS:]
-    return body, promised
-
-
-def _commitments(body: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Return (path, holder, key) of every commitment: in the places that always are, and anywhere in the changes."""
-    actor, client = body["actor"], body["client"]
-    found = [
-        (path, holder, name)
-        for path, holder, name in (
-            ("actor.name", actor, "name"),
-            ("actor.subject", actor, "subject"),
-            ("client.ip", client, "ip"),
-            ("client.ua", client, "ua"),
-            ("target", body, "target"),
-        )
-        if _is_commitment(holder[name])
-    ]
-    if body["changes"]:
-        _search("changes", body["changes"], found)
-    return found
-
-
-def _search(path: str, value: Any, found: list[tuple[str, Any, Any]]) -> None:
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in parts:
-        if _is_commitment(part):
-            found.append((f"{path}.{name}", value, name))
-        else:
-            _search(f"{path}.{name}", part, found)
-
-
-def _is_commitment(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == len(COMMITMENT) + 64 and value.startswith(COMMITMENT)
+    event: dict[str, Any] = json.loads(readable_text(canonical, personal))
+    return event
 
 
 # Made once: `json.dumps` makes a new encoder at every call that names separators.

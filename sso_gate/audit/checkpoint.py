@@ -15,9 +15,13 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import Connection
 
+from sso_gate.audit import chain, store
+from sso_gate.audit.event import Action, Actor, Event
 from sso_gate.clock import iso
-from sso_gate.storage.installation_keys import KeyMaterial, shared_keys
+from sso_gate.identity import new_id
+from sso_gate.storage.installation_keys import KeyMaterial, add, shared_keys
 from sso_gate.storage.runtime import Runtime
 
 PURPOSE = "audit"
@@ -95,6 +99,25 @@ async def signer(runtime: Runtime) -> Signer:
 async def audit_keys(runtime: Runtime) -> Sequence[KeyMaterial]:
     """Return the installation's audit keys, newest first."""
     return await shared_keys(runtime.database, runtime.keyring, runtime.clock, PURPOSE, _new_key)
+
+
+async def roll_over(runtime: Runtime, *, by: Actor) -> str:
+    """Make a new key, which signs from the next checkpoint on, and return its public half; older ones still verify.
+
+    Every organization's log says so. `IntegrityError` where two do it at once.
+    """
+    known, made, now = await audit_keys(runtime), _new_key(), runtime.clock.now()
+    changes = {"key": key_id(made.public), "before": key_id(known[0].public)}
+
+    def work(tx: Connection) -> None:
+        add(tx, runtime.keyring, runtime.clock, PURPOSE, made, number=len(known) + 1)
+        logs = [organization for organization, _ in chain.retained(tx)]
+        ids = [new_id("evt", runtime.clock) for _ in logs]
+        events = zip(ids, logs, strict=True)
+        store.record(tx, [Event(one, log, now, Action.AUDIT_KEY, by, changes=changes) for one, log in events])
+
+    await runtime.database.write(work)
+    return made.public
 
 
 def _new_key() -> KeyMaterial:

@@ -31,12 +31,15 @@ class Action(StrEnum):
     SEAT_ASK = "seat.ask"
     SEAT_HOLD = "seat.hold"
     SEAT_DECLINE = "seat.decline"
+    SEAT_INVITE = "seat.invite"
+    SEAT_INVITE_WITHDRAW = "seat.invite.withdraw"
     SEAT_LIMIT_CHANGE = "seat.limit.change"
     SEAT_DRIFT = "seat.drift"
     ORGANIZATION_APPLY = "organization.apply"
     CONNECTION_CREATE = "connection.create"
     CONNECTION_UPDATE = "connection.update"
     CONNECTION_TEST = "connection.test"
+    NOTIFICATION_UPDATE = "notification.update"
     MEMBER_LIST = "member.list"
     ROLE_CHANGE = "admin.role.change"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
@@ -61,6 +64,8 @@ class Action(StrEnum):
     AUDIT_EXPIRE = "audit.expire"
     AUDIT_ERASE = "audit.erase"
     AUDIT_CLOCK = "audit.clock"
+    AUDIT_VERIFY = "audit.verify"
+    AUDIT_KEY = "audit.key.change"
     STREAM_CREATE = "audit.stream.create"
     STREAM_UPDATE = "audit.stream.update"
     STREAM_DELETE = "audit.stream.delete"
@@ -142,7 +147,7 @@ class Event:
 
 def new_reference() -> str:
     """Return a short code for the help desk, such as 7K3M9Q2W: it names an event and opens nothing."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_REFERENCE_LENGTH))
+    return "".join([_ALPHABET[byte % 32] for byte in secrets.token_bytes(_REFERENCE_LENGTH)])
 
 
 def repeatable_id(words: str, at: datetime) -> str:

@@ -17,10 +17,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from sso_gate.audit import chain, store
-from sso_gate.audit.canonical import readable
+from sso_gate.audit.canonical import readable, readable_text
 from sso_gate.audit.chain import GENESIS
-from sso_gate.audit.checkpoint import signer
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.checkpoint import Signer, audit_keys
+from sso_gate.audit.event import Action, Actor, Client, Event
 from sso_gate.audit.merkle import Tree
 from sso_gate.audit.ocsf import ocsf_event
 from sso_gate.audit.sealer import seal
@@ -30,7 +30,7 @@ from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_checkpoint, audit_event
 
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 500
 CSV_COLUMNS = (
     "position", "time", "outcome", "action", "reason", "reference", "actor_type", "actor_id", "actor_name",
     "actor_subject", "target", "connection", "protocol", "token", "address", "user_agent", "request", "seat_limit",
@@ -57,9 +57,9 @@ class Span:
 
 
 async def export(
-    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor
+    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client | None = None
 ) -> tuple[Span, AsyncIterator[str]]:
-    """Return what the export spans, and its lines, each with its line end: `jsonl`, `csv` or `ocsf`.
+    """Return what the export spans, and its lines, many in one text: `jsonl`, `csv` or `ocsf`.
 
     `since` and `until` choose a span of the chain; any other filter leaves rows out, and the first line says so. The
     export itself is on record before it begins, and in it.
@@ -67,7 +67,7 @@ async def export(
     names = {name: value for name, value in _words(wanted).items() if name != "person"}
     event = Event(
         new_id("evt", runtime.clock), organization, runtime.clock.now(), Action.AUDIT_EXPORT, by,
-        changes={"format": form, "filter": names},
+        changes={"format": form, "filter": names}, client=client or Client(),
     )  # fmt: skip
     await runtime.database.write(lambda tx: store.record(tx, [event]))
     await seal(runtime, wait=True)
@@ -78,7 +78,7 @@ async def export(
         case "csv":
             return span, _csv_lines(runtime, organization, wanted, span)
         case _:
-            return span, _lines(runtime, organization, wanted, span, _ocsf_line)
+            return span, _blocks(runtime, organization, wanted, span, _ocsf_line)
 
 
 def _words(wanted: AuditFilter) -> dict[str, str]:
@@ -123,33 +123,33 @@ def tree_at(tx: Connection, organization: str, size: int) -> tuple[Tree, str]:
     return tree, head
 
 
-async def _rows(
-    runtime: Runtime, organization: str, wanted: AuditFilter, span: Span
-) -> AsyncIterator[Sequence[Row[Any]]]:
-    after = span.first - 1
-    rest = replace(wanted, since=None, until=None, newest_first=False)  # a span of positions already
-    while True:
-        rows = await runtime.database.read(
-            partial(store.rows, organization=organization, wanted=replace(rest, after=str(after)), limit=ROWS_AT_ONCE)
-        )
-        fitting = [row for row in rows if row.position <= span.last]
-        if fitting:
-            yield fitting
-        if len(fitting) < ROWS_AT_ONCE:
-            return
-        after = fitting[-1].position
-
-
-async def _lines(
+async def _blocks(
     runtime: Runtime, organization: str, wanted: AuditFilter, span: Span, line: Callable[[Row[Any]], str]
 ) -> AsyncIterator[str]:
-    async for rows in _rows(runtime, organization, wanted, span):
-        for row in rows:
-            yield line(row)
+    """The rows as text, many at a time; it is written in the database's thread, so that nobody else waits for it."""
+    after = span.first - 1
+    rest = replace(wanted, since=None, until=None, newest_first=False)  # a span of positions already
+    while after < span.last:
+        block, after = await runtime.database.read(
+            partial(
+                _block, organization=organization, wanted=replace(rest, after=str(after)), last=span.last, line=line
+            )
+        )
+        if block:
+            yield block
+
+
+def _block(
+    tx: Connection, *, organization: str, wanted: AuditFilter, last: int, line: Callable[[Row[Any]], str]
+) -> tuple[str, int]:
+    """Return the next rows as text, and the position to go on behind."""
+    rows = store.rows(tx, organization, wanted, limit=ROWS_AT_ONCE)
+    text = "".join(line(row) for row in rows if row.position <= last)
+    return text, rows[-1].position if len(rows) == ROWS_AT_ONCE else last
 
 
 async def _json_lines(runtime: Runtime, organization: str, wanted: AuditFilter, span: Span) -> AsyncIterator[str]:
-    keys, now = await signer(runtime), runtime.clock.now()
+    keys, now = await audit_keys(runtime), runtime.clock.now()
     parts = {name: word for name, word in _words(wanted).items() if name in store.FILTERED}
     yield _json(
         {
@@ -162,23 +162,22 @@ async def _json_lines(runtime: Runtime, organization: str, wanted: AuditFilter, 
                 "roots": [root.hex() for root in span.before.roots],
                 "filter": parts or None,
                 "time": iso(now),
-                "key": keys.public,
+                "keys": [key.public for key in keys],
             }
         }
     )
-    async for line in _lines(runtime, organization, wanted, span, verifiable_line):
-        yield line
+    async for block in _blocks(runtime, organization, wanted, span, verifiable_line):
+        yield block
     size, root = span.tree.size, span.tree.root()
-    closing = keys.sign(organization=organization, size=size, head=span.head, root=root, at=now)
+    closing = Signer(keys[0]).sign(organization=organization, size=size, head=span.head, root=root, at=now)
     yield _json({"checkpoint": closing.to_json()})
 
 
 def verifiable_line(row: Row[Any]) -> str:
     """Return a sealed row as one line that holds all that its hash was made of."""
-    personal = json.loads(row.personal)
-    event = readable(row.body, personal)
-    place = {"pos": row.position, "prev": row.prev, "hash": row.hash}
-    return _json({**event, "chain": {**place, "canonical": row.body, "personal": personal}})
+    event = readable_text(row.body, json.loads(row.personal))
+    place = f'"pos":{row.position},"prev":"{row.prev}","hash":"{row.hash}"'
+    return f'{event[:-1]},"chain":{{{place},"canonical":{_encoded(row.body)},"personal":{row.personal}}}}}\n'
 
 
 def _ocsf_line(row: Row[Any]) -> str:
@@ -188,9 +187,12 @@ def _ocsf_line(row: Row[Any]) -> str:
 
 async def _csv_lines(runtime: Runtime, organization: str, wanted: AuditFilter, span: Span) -> AsyncIterator[str]:
     yield _csv_line(CSV_COLUMNS)
-    async for rows in _rows(runtime, organization, wanted, span):
-        for row in rows:
-            yield _csv_line([neutral(cell) for cell in _cells(readable(row.body, json.loads(row.personal)), row)])
+    async for block in _blocks(runtime, organization, wanted, span, _csv_row):
+        yield block
+
+
+def _csv_row(row: Row[Any]) -> str:
+    return _csv_line([neutral(cell) for cell in _cells(readable(row.body, json.loads(row.personal)), row)])
 
 
 def _cells(event: dict[str, Any], row: Row[Any]) -> list[str]:

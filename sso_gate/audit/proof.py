@@ -4,7 +4,7 @@ Source: RFC 9162 2.1.3 (inclusion proofs).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,8 @@ class Proved:
     problem: str
 
 
-def check(found: Any, *, key: str) -> Proved:
-    """Return whether a proof holds against the signed checkpoint in it, with the expected public key alone."""
+def check(found: Any, *, keys: Sequence[str]) -> Proved:
+    """Return whether a proof holds against the signed checkpoint in it, with the expected public keys alone."""
     try:
         proof = found["proof"]
         place, path = proof["event"], [bytes.fromhex(node) for node in proof["path"]]
@@ -61,8 +61,9 @@ def check(found: Any, *, key: str) -> Proved:
         fits = link(place["prev"], place["canonical"]) == place["hash"]
     except (KeyError, TypeError, ValueError):
         return Proved("", 0, "it cannot be read")
-    if checkpoint is None or not is_signed(checkpoint, key) or checkpoint.organization != body.get("organization"):
-        return Proved(event_id, position, "the checkpoint is not signed by the expected key")
+    signed = checkpoint is not None and any(is_signed(checkpoint, key) for key in keys)
+    if checkpoint is None or not signed or checkpoint.organization != body.get("organization"):
+        return Proved(event_id, position, "the checkpoint is not signed by an expected key")
     root = bytes.fromhex(checkpoint.root)
     if not fits:
         return Proved(event_id, position, "the event is not the one that was sealed")

@@ -1,5 +1,7 @@
 """Reads the log for somebody: everything committed, in the order of positions, and on record that they read it."""
 
+import json
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -9,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sso_gate.audit import store
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, repeatable_id
 from sso_gate.audit.sealer import seal
-from sso_gate.audit.store import AuditFilter, AuditPage, Denials
+from sso_gate.audit.store import AuditFilter, AuditPage, Denials, Summary
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_event
 
@@ -28,6 +30,39 @@ async def read(
     await note_read(runtime, organization, by=by, via=via, client=client)
     await seal(runtime, wait=True)
     return await runtime.database.read(lambda tx: store.page(tx, organization, wanted, limit=limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One event as its JSON line, with the ids of the same person's events before and after it (or empty)."""
+
+    line: str
+    earlier: str
+    later: str
+
+
+async def find(
+    runtime: Runtime, organization: str, name: str, *, by: Actor, client: Client | None = None
+) -> Found | None:
+    """Return the event with this id, or the newest with this reference; None for neither. Reading is on record."""
+    await note_read(runtime, organization, by=by, client=client)
+    await seal(runtime, wait=True)
+    return await runtime.database.read(partial(_find, organization=organization, name=name))
+
+
+def _find(tx: Connection, *, organization: str, name: str) -> Found | None:
+    line = store.find(tx, organization, name)
+    if line is None:
+        return None
+    event = json.loads(line)
+    person = event["actor"]["name"] if event["actor"]["type"] == "user" else ""
+    earlier, later = store.beside(tx, organization, person, event["chain"]["pos"]) if person else ("", "")
+    return Found(line, earlier, later)
+
+
+async def summary(runtime: Runtime, organization: str, wanted: AuditFilter) -> Summary:
+    """Return the numbers of what fits. The caller has read a page, which is on record."""
+    return await runtime.database.read(lambda tx: store.summary(tx, organization, wanted))
 
 
 async def denials(runtime: Runtime, organization: str, *, since: datetime, until: datetime) -> list[Denials]:

@@ -5,6 +5,7 @@ the commitments stay, which say nothing without the salts.
 """
 
 import json
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from sso_gate.storage.tables import audit_checkpoint, audit_event
 SHORTEST_DAYS, LONGEST_DAYS = 30, 2555
 ROWS_AT_ONCE = 5000
 SEGMENTS_AT_ONCE = 1000
+MEMBER = "mem_"
 
 
 async def retention_days(runtime: Runtime, organization: str) -> int:
@@ -92,43 +94,85 @@ def _remove(tx: Connection, *, organization: str) -> int:
     return tx.execute(delete(audit_event).where(table.id.in_(old.scalar_subquery()))).rowcount
 
 
-async def erase(runtime: Runtime, organization: str, email: str, *, by: Actor) -> int:
-    """Delete a person's data from every event of the organization; return how many events held some.
+async def erase(runtime: Runtime, organization: str, person: str, *, by: Actor) -> int:
+    """Delete a person's data, by email address or member id, from every event of the organization; return how many
+    events held some.
 
     Names, subjects, addresses and user agents go from the events that the person caused, and the email address from
-    those that tell of the person. The record of it holds a keyed hash of the address alone.
+    those that tell of the person; of a member, every address that they ever came with. The record of it holds a keyed
+    hash of what was asked for alone.
     """
-    wanted, after, changed = normal_email(email), "", 0
-    if "@" not in wanted:
-        raise InvalidInput("email", "an email address is needed")
-    while True:
-        after, erased = await runtime.database.write(
-            partial(_erase_some, organization=organization, email=wanted, after=after)
-        )
-        changed += erased
-        if not after:
-            break
+    wanted, changed = normal_email(person), 0
+    if "@" in wanted:
+        emails = {wanted}
+    elif wanted.startswith(MEMBER):
+        changed, emails = await _erase_member(runtime, organization, wanted)
+    else:
+        raise InvalidInput("person", "an email address or a member's id is needed")
+    for email in sorted(emails):
+        each = partial(_erase_some, organization=organization, email=email)
+        changed += sum([erased async for erased, _ in _batches(runtime, each)])
     changes = {"events": changed, "person": runtime.keyring.keyed_hash(f"{organization} {wanted}")}
     event = _event(runtime.clock, organization, Action.AUDIT_ERASE, by, changes)
     await runtime.database.write(lambda tx: store.record(tx, [event]))
     return changed
 
 
-def _erase_some(tx: Connection, *, organization: str, email: str, after: str) -> tuple[str, int]:
+async def _erase_member(runtime: Runtime, organization: str, member: str) -> tuple[int, set[str]]:
+    """Erase what a member did; return how many events that were, and the email addresses that stood in them."""
+    changed, emails = 0, set[str]()
+    async for erased, found in _batches(runtime, partial(_erase_done_by, organization=organization, member=member)):
+        changed, emails = changed + erased, emails | found
+    return changed, emails
+
+
+async def _batches(
+    runtime: Runtime, work: Callable[..., tuple[str, int, set[str]]]
+) -> AsyncIterator[tuple[int, set[str]]]:
+    """Run the work again and again, each time behind where it came to, until nothing is left."""
+    after = ""
+    while True:
+        after, erased, emails = await runtime.database.write(partial(work, after=after))
+        yield erased, emails
+        if not after:
+            return
+
+
+def _erase_some(tx: Connection, *, organization: str, email: str, after: str) -> tuple[str, int, set[str]]:
     """Erase in the next rows; return the id to go on behind (empty: done) and how many rows were changed."""
     table = audit_event.c
-    # JSON writes other letters than ASCII as escapes; the pattern has to say it in the same way.
-    quoted = json.dumps(email)[1:-1].replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    holds = func.lower(table.personal).like(f"%{quoted}%", escape="!") | (table.person == email)
+    holds = func.lower(table.personal).like(_anywhere(email), escape="!") | (table.person == email)
     query = select(table.id, table.personal).where(table.organization == organization, table.id > after, holds)
     rows = tx.execute(query.order_by(table.id).limit(ROWS_AT_ONCE)).all()
     changed = 0
     for row in rows:
         kept = _without(json.loads(row.personal), email)
         if kept != row.personal:
-            left = {"personal": kept} | ({"person": "", "address": ""} if kept == "{}" else {})
-            changed += tx.execute(update(audit_event).where(table.id == row.id).values(left)).rowcount
-    return (rows[-1].id if len(rows) == ROWS_AT_ONCE else ""), changed
+            changed += _keep_only(tx, row.id, kept)
+    return (rows[-1].id if len(rows) == ROWS_AT_ONCE else ""), changed, set()
+
+
+def _erase_done_by(tx: Connection, *, organization: str, member: str, after: str) -> tuple[str, int, set[str]]:
+    """The same for everything that a member did; the canonical text names them by their id."""
+    table = audit_event.c
+    theirs = table.body.like(_anywhere(f'"actor":{{"type":"user","id":"{member}",', quoted=True), escape="!")
+    query = select(table.id, table.personal).where(table.organization == organization, table.id > after, theirs)
+    rows = tx.execute(query.order_by(table.id).limit(ROWS_AT_ONCE)).all()
+    names = (json.loads(row.personal).get("actor.name", "")[SALT_DIGITS:] for row in rows)
+    emails = {normal_email(name) for name in names if "@" in name}
+    changed = sum(_keep_only(tx, row.id, "{}") for row in rows if row.personal != "{}")
+    return (rows[-1].id if len(rows) == ROWS_AT_ONCE else ""), changed, emails
+
+
+def _anywhere(text: str, *, quoted: bool = False) -> str:
+    """Return the pattern of a text in JSON, which writes other letters than ASCII as escapes."""
+    words = text if quoted else json.dumps(text)[1:-1]
+    return "%" + words.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+
+
+def _keep_only(tx: Connection, event: str, kept: str) -> int:
+    left = {"personal": kept} | ({"person": "", "address": ""} if kept == "{}" else {})
+    return tx.execute(update(audit_event).where(audit_event.c.id == event).values(left)).rowcount
 
 
 def _without(personal: dict[str, str], email: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
 
-from sso_gate.audit.canonical import canonical_form, readable
+from sso_gate.audit.canonical import canonical_form, readable_text
 from sso_gate.audit.event import Event
 from sso_gate.clock import to_micros
 from sso_gate.identity import normal_email
@@ -114,13 +114,8 @@ def rows(tx: Connection, organization: str, wanted: AuditFilter, *, limit: int) 
 
 def event_line(row: Row[Any]) -> str:
     """Return a sealed row as one line of JSON: the event with its personal data, and its place in the chain."""
-    event = readable(row.body, json.loads(row.personal))
-    event["chain"] = {"pos": row.position, "prev": row.prev, "hash": row.hash}
-    return _line(event)
-
-
-# Made once: `json.dumps` makes a new encoder at every call that names separators.
-_line = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+    event = readable_text(row.body, json.loads(row.personal))
+    return f'{event[:-1]},"chain":{{"pos":{row.position},"prev":"{row.prev}","hash":"{row.hash}"}}}}'
 
 
 def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:
@@ -146,6 +141,53 @@ def _place(organization: str, after: str) -> Any:
         return int(after[:18])
     known = (audit_event.c.organization == organization) & (audit_event.c.id == after)
     return select(audit_event.c.position).where(known).scalar_subquery()
+
+
+def find(tx: Connection, organization: str, name: str) -> str | None:
+    """Return the sealed event with this id, or the newest with this reference, as its JSON line; None for neither."""
+    table = audit_event.c
+    columns = (table.position, table.prev, table.hash, table.body, table.personal)
+    named = (table.id == name) | (table.reference == name)
+    query: Select[Any] = select(*columns).where(*_fits(organization, AuditFilter()), named)
+    row = tx.execute(query.order_by(table.position.desc()).limit(1)).one_or_none()
+    return event_line(row) if row else None
+
+
+def beside(tx: Connection, organization: str, person: str, position: int) -> tuple[str, str]:
+    """Return the ids of the person's events before and after a position, each empty where there is none."""
+    table = audit_event.c
+    theirs = [*_fits(organization, AuditFilter(person=person))]
+    before = select(table.id).where(*theirs, table.position < position).order_by(table.position.desc()).limit(1)
+    after = select(table.id).where(*theirs, table.position > position).order_by(table.position).limit(1)
+    earlier, later = (tx.execute(query).scalar_one_or_none() or "" for query in (before, after))
+    return earlier, later
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many events fit a filter, how many of them are denials, and of how many people; `more`: only the newest were
+    counted. What a flood's one event stands for counts as it came.
+    """
+
+    events: int
+    denied: int
+    people: int
+    more: bool
+
+
+MAX_COUNTED = 10_000
+
+
+def summary(tx: Connection, organization: str, wanted: AuditFilter) -> Summary:
+    """Return the numbers of the events that fit, looking at no more than the newest ten thousand."""
+    table = audit_event.c
+    fits = _fits(organization, replace(wanted, after=""))
+    columns = (table.outcome, table.person, table.repeats)
+    found = select(*columns).where(*fits).order_by(table.position.desc()).limit(MAX_COUNTED).subquery()
+    denied = func.sum(case((found.c.outcome == "denied", found.c.repeats), else_=0))
+    people = func.count(func.nullif(found.c.person, "").distinct())
+    row = tx.execute(select(func.sum(found.c.repeats), denied, people, func.count())).one()
+    return Summary(int(row[0] or 0), int(row[1] or 0), int(row[2]), int(row[3]) == MAX_COUNTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sso_gate.audit.canonical import commitment, opened
-from sso_gate.audit.chain import link
 from sso_gate.audit.checkpoint import Checkpoint, is_signed, read_checkpoint
+from sso_gate.audit.line import Checked, ClosingLine, check_lines
 from sso_gate.audit.merkle import Tree
 from sso_gate.audit.suspects import Finding, Kind, diagnose
 
@@ -31,7 +29,7 @@ class Header:
     prev: str
     roots: tuple[bytes, ...]
     is_part: bool
-    key: str
+    keys: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -47,6 +45,17 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def add(self, row: Checked) -> None:
+        """Put a row at the end."""
+        self.positions.append(row.position)
+        self.prevs += row.prev
+        self.hashes += row.hash
+        self.intact.append(not row.problem)
+        self.erased += row.erased
+        if row.checkpoint:
+            kept = read_checkpoint(row.checkpoint)
+            self.checkpoints += [kept] if kept else []
 
     def prev(self, at: int) -> bytes:
         """Return the hash that a row says comes before it."""
@@ -68,7 +77,7 @@ class Report:
     erased: int
     is_part: bool
     checkpoints: int
-    key: str
+    keys: tuple[str, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -77,17 +86,22 @@ class Report:
         return not self.findings
 
 
-def verify(lines: Iterable[str], *, key: str = "", checkpoints: Sequence[Checkpoint] = ()) -> Report:
-    """Return the report on an export. `key` is the public key that is expected (base64), from elsewhere; without it,
-    the file's own is taken, which proves only that the file agrees with itself.
+def verify(
+    lines: Iterable[str], *, keys: Sequence[str] = (), checkpoints: Sequence[Checkpoint] = (), processes: int = 1
+) -> Report:
+    """Return the report on an export. `keys` are the public keys that may have signed (base64), from elsewhere, several
+    where one was rolled over. Without them the file's own are taken: that proves only that it agrees with itself.
+    Rows are checked by so many processes; what they are to each other is this one's work.
     """
     findings: list[Finding] = []
     source = iter(lines)
     header = _header(next(source, ""))
     if header is None:
-        return Report("", 0, 0, 0, 0, False, 0, key, (Finding(Kind.UNREADABLE, 0, 1, "the first line is no export's"),))
-    trusted = key or header.key
-    rows, closing = _read(source, header, findings)
+        return Report(
+            "", 0, 0, 0, 0, False, 0, tuple(keys), (Finding(Kind.UNREADABLE, 0, 1, "the first line is no export's"),)
+        )
+    trusted = tuple(keys) or header.keys
+    rows, closing = _read(check_lines(source, header.organization, processes=processes), header, findings)
     every = [*rows.checkpoints, *([closing] if closing else []), *checkpoints]
     signed = [one for one in every if _is_trusted(one, header, trusted, findings)]
     order = _order(rows, header, closing, findings)
@@ -116,70 +130,40 @@ def _header(line: str) -> Header | None:
         bytes.fromhex(found["prev"])
         return Header(
             str(found["organization"]), int(found["first"]), int(found["last"]), str(found["prev"]), roots,
-            found["filter"] is not None, str(found["key"]),
+            found["filter"] is not None, tuple(str(key) for key in found["keys"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _read(lines: Iterator[str], header: Header, findings: list[Finding]) -> tuple[Rows, Checkpoint | None]:
+def _read(
+    lines: Iterator[Checked | ClosingLine | None], header: Header, findings: list[Finding]
+) -> tuple[Rows, Checkpoint | None]:
     """Return the rows and the closing checkpoint; a line that is neither is a finding."""
     rows, closing = Rows(), None
-    for number, line in enumerate(lines, start=2):
+    for number, found in enumerate(lines, start=2):
         if closing is not None:
             findings.append(Finding(Kind.INSERTED, 0, number, "a line after the closing checkpoint"))
             continue
-        try:
-            found = json.loads(line)
-            if "checkpoint" in found and "chain" not in found:
-                closing = read_checkpoint(found["checkpoint"])
-                continue
-            _add(rows, found, header, number, findings)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        if found is None:
             findings.append(Finding(Kind.CHANGED, header.first + len(rows), number, _UNREAD))
+            continue
+        if isinstance(found, ClosingLine):
+            closing = read_checkpoint(found.checkpoint)
+            continue
+        rows.add(found)
+        if found.problem:
+            findings.append(Finding(Kind.CHANGED, found.position, number, found.problem))
     if closing is None:
         findings.append(Finding(Kind.CUT, header.first + len(rows), 0, "the file has no closing checkpoint"))
     return rows, closing
 
 
-def _add(rows: Rows, event: dict[str, Any], header: Header, number: int, findings: list[Finding]) -> None:
-    place = event.pop("chain")
-    position, prev, own = place["pos"], bytes.fromhex(place["prev"]), bytes.fromhex(place["hash"])
-    if type(position) is not int or len(prev) != 32 or len(own) != 32:
-        raise ValueError("not a place in a chain")
-    problem, promised = _problem(event, place, header)
-    rows.positions.append(position)
-    rows.prevs += prev
-    rows.hashes += own
-    rows.intact.append(not problem)
-    rows.erased += promised > len(place["personal"])
-    if problem:
-        findings.append(Finding(Kind.CHANGED, position, number, problem))
-    elif event["action"] == "audit.checkpoint":
-        kept = read_checkpoint(event["changes"].get("checkpoint"))
-        rows.checkpoints += [kept] if kept else []
-
-
-def _problem(event: dict[str, Any], place: dict[str, Any], header: Header) -> tuple[str, int]:
-    """Return what is wrong with one row by itself, or an empty text, and how many personal data were sealed with it."""
-    canonical, personal = place["canonical"], place["personal"]
-    if link(place["prev"], canonical) != place["hash"]:
-        return "its hash is not that of its text", 0
-    sealed, promised = opened(canonical, personal)
-    if any(commitment(salted) != promised.get(path) for path, salted in personal.items()):
-        return "its personal data are not those that were sealed", 0
-    if sealed != event:
-        return "what it shows is not what was sealed", 0
-    if event["organization"] != header.organization:
-        return "it is another organization's", 0
-    return "", len(promised)
-
-
-def _is_trusted(one: Checkpoint, header: Header, key: str, findings: list[Finding]) -> bool:
+def _is_trusted(one: Checkpoint, header: Header, keys: Sequence[str], findings: list[Finding]) -> bool:
     if one.organization != header.organization:
         problem = "a checkpoint of another organization"
-    elif not is_signed(one, key):
-        problem = f"a checkpoint that the key {one.key} did not sign, or not the expected one"
+    elif not any(is_signed(one, key) for key in keys):
+        problem = f"a checkpoint that the key {one.key} did not sign, or not an expected one"
     else:
         return True
     findings.append(Finding(Kind.CHECKPOINT, one.size, 0, problem))
@@ -225,6 +209,10 @@ def _check_size(
     if end < newest and not missing:
         said = f"positions {end + 1} to {newest} are gone: a signed checkpoint counts {newest} events"
         findings.append(Finding(Kind.CUT, end + 1, 0, said))
+    signed_to = max((one.size for one in signed), default=0)
+    if end > signed_to and not findings:
+        said = f"no signed checkpoint covers positions {signed_to + 1} to {end}"
+        findings.append(Finding(Kind.CHECKPOINT, signed_to + 1, 0, said))
     head = rows.hash(order[-1]).hex() if len(order) else header.prev
     if closing and closing.size == end and closing.head != head and not findings:
         findings.append(Finding(Kind.CHANGED, end, 0, "it is not the event that the closing checkpoint names"))

@@ -1,18 +1,23 @@
 """`sso-gate audit`."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 import click
 
 from sso_gate.audit import reading, retention
 from sso_gate.audit.checkpoint import Checkpoint, audit_keys, key_id, read_checkpoint
+from sso_gate.audit.checkpoint import roll_over as make_new_key
 from sso_gate.audit.export import export
 from sso_gate.audit.proof import check, prove
 from sso_gate.audit.store import AuditFilter
@@ -23,6 +28,7 @@ from sso_gate.cli.session import (
     OPERATOR,
     USAGE,
     Caller,
+    agreed,
     dry_run_option,
     json_option,
     org_option,
@@ -38,7 +44,8 @@ from sso_gate.errors import NotFound
 from sso_gate.storage.runtime import Runtime
 
 PAGE = 200
-PROGRESS_EACH = 50_000
+LARGE = 50_000_000
+PROGRESS_EACH = 1_000_000
 
 
 @click.group("audit")
@@ -124,17 +131,22 @@ def export_events(*, slug: str, form: str, output: Path | None, **filters: Any) 
 
     async def work(caller: Caller) -> None:
         wanted = AuditFilter(**filters)
-        span, lines = await export(caller.runtime, caller.organization.id, wanted, form=form, by=OPERATOR)
+        span, blocks = await export(caller.runtime, caller.organization.id, wanted, form=form, by=OPERATOR)
         written = 0
-        with _target(output) as file:
-            async for line in lines:
-                file.write(line)
-                written += 1
-                if not written % PROGRESS_EACH:
-                    say(f"{written} of at most {span.count} events")
+        with _target(output) as file, _progress("Exporting", span.count) as bar:
+            async for block in blocks:
+                lines = block.count("\n")
+                file.write(block)
+                bar.update(lines)
+                written += lines
         say(f"positions {span.first} to {span.last}, {written} lines")
 
     run_for(slug, work)
+
+
+def _progress(label: str, length: int) -> Any:
+    """A bar for people at a terminal; programs see nothing."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 @contextmanager
@@ -149,48 +161,86 @@ def _target(output: Path | None) -> Iterator[TextIO]:
 
 
 @audit_group.command("verify")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--org", "slug", default="", metavar="SLUG", help="Prove the log as the database has it now, by our own keys."
+)
 @click.option(
     "--checkpoints",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Checkpoints that were kept elsewhere, one JSON object a line (`audit.checkpoint` events will do).",
 )
-@click.option("--key", default="", help="The public key that signed, as `sso-gate audit key` prints it, or its file.")
+@click.option(
+    "--key",
+    default="",
+    help="The public keys that may have signed, as `sso-gate audit key` prints them, or their file.",
+)
 @json_option
-def verify_export(*, file: Path, checkpoints: Path | None, key: str, as_json: bool) -> None:
-    """Prove an export, or a proof of one event, from the file alone; name what was changed, missing, swapped or cut."""
-    expected = _public_key(key)
+def verify_log(*, file: Path | None, slug: str, checkpoints: Path | None, key: str, as_json: bool) -> None:
+    """Prove an export, or a proof of one event, from the FILE alone; name what was changed, missing, swapped or cut."""
+    if (file is None) == (not slug):
+        raise click.UsageError("give one of FILE and --org")
+    if file is not None:
+        _verify(file, checkpoints, _public_keys(key), as_json=as_json)
+        return
+    with TemporaryDirectory(prefix="sso-gate-audit-") as folder:
+        exported = Path(folder) / "log.jsonl"
+        ours = run_for(slug, partial(_write_log, exported))
+        _verify(exported, checkpoints, _public_keys(key) or ours, as_json=as_json)
+
+
+async def _write_log(target: Path, caller: Caller) -> list[str]:
+    """Export the whole log into the file and return the public keys of this installation."""
+    _, blocks = await export(caller.runtime, caller.organization.id, AuditFilter(), form="jsonl", by=OPERATOR)
+    with _target(target) as file:
+        async for block in blocks:
+            file.write(block)
+    return [key.public for key in await audit_keys(caller.runtime)]
+
+
+def _verify(file: Path, checkpoints: Path | None, expected: Sequence[str], *, as_json: bool) -> None:
     kept = _checkpoints(checkpoints) if checkpoints else []
     with click.open_file(str(file), encoding="utf-8", errors="replace") as lines:
         first = next(lines, "")
         if first.startswith('{"proof"'):
             _verify_proof(json.loads(first), expected, as_json=as_json)
             return
-        report = verify(_chained(first, lines), key=expected, checkpoints=kept)
+        size = file.stat().st_size if str(file) != "-" else 0
+        with _progress("Verifying", size) as bar:
+            report = verify(_chained(first, lines, bar), keys=expected, checkpoints=kept, processes=_processes(size))
     if as_json:
         show_json({"whole": report.is_whole, **asdict(report)})
     for finding in report.findings:
         say(f"{finding.kind}: position {finding.position}, line {finding.line}: {finding.words}")
     if not expected:
-        say(f"signed by key {key_id(report.key)}, which the file itself names: give --key to know that it is yours")
+        named = ", ".join(key_id(one) for one in report.keys)
+        say(f"signed by {named}, which the file itself names: give --key to know that it is yours")
     if not report.is_whole:
         stop(ERROR, f"{len(report.findings)} findings in {report.rows} events")
     whole = "some events of" if report.is_part else "the whole of"
     say(f"{whole} positions {report.first} to {report.last}: {report.rows} events, {report.checkpoints} checkpoints")
 
 
-def _chained(first: str, lines: Iterable[str]) -> Iterator[str]:
-    yield first
-    for number, line in enumerate(lines, start=1):
-        if not number % PROGRESS_EACH:
-            say(f"{number} events read")
+def _processes(size: int) -> int:
+    """To start processes takes a second each: that is worth it for a large file alone."""
+    return (os.cpu_count() or 1) if size > LARGE else 1
+
+
+def _chained(first: str, lines: Iterable[str], bar: Any) -> Iterator[str]:
+    """The first line and the others; the bar moves with what was read, in ASCII as many bytes as characters."""
+    read = 0
+    for line in chain([first], lines):
+        read += len(line)
+        if read > PROGRESS_EACH:
+            bar.update(read)
+            read = 0
         yield line
 
 
-def _verify_proof(found: Any, key: str, *, as_json: bool) -> None:
-    if not key:
+def _verify_proof(found: Any, keys: Sequence[str], *, as_json: bool) -> None:
+    if not keys:
         stop(USAGE, "a proof needs --key: it would prove nothing with a key of its own")
-    proved = check(found, key=key)
+    proved = check(found, keys=keys)
     if as_json:
         show_json(asdict(proved))
     if proved.problem:
@@ -198,10 +248,10 @@ def _verify_proof(found: Any, key: str, *, as_json: bool) -> None:
     say(f"{proved.event} is position {proved.position} of the log that the checkpoint signs")
 
 
-def _public_key(key: str) -> str:
+def _public_keys(key: str) -> list[str]:
     if key and len(key) < 200 and Path(key).is_file():
-        return Path(key).read_text(encoding="ascii").split()[0]
-    return key
+        return Path(key).read_text(encoding="ascii").split()
+    return key.split()
 
 
 def _checkpoints(path: Path) -> list[Checkpoint]:
@@ -230,10 +280,17 @@ def prove_event(*, file: Path, event: str) -> None:
 
 
 @audit_group.command("key")
-def show_key() -> None:
+@click.option("--roll-over", is_flag=True, help="Make a new one first, which signs from now on; older ones verify.")
+@dry_run_option
+@yes_option
+def show_key(*, roll_over: bool, dry_run: bool, yes: bool) -> None:
     """Print the public keys that sign checkpoints, newest first. Keep them where this machine cannot write."""
+    if roll_over:
+        agreed("make a new key for the checkpoints of every log", yes=yes, dry_run=dry_run)
 
     async def work(runtime: Runtime) -> list[str]:
+        if roll_over:
+            await make_new_key(runtime, by=OPERATOR)
         return [key.public for key in await audit_keys(runtime)]
 
     for public in run(work):
@@ -244,12 +301,15 @@ def show_key() -> None:
 @org_option
 @click.option("--days", type=click.IntRange(retention.SHORTEST_DAYS, retention.LONGEST_DAYS), help="Keep for so long.")
 @dry_run_option
+@yes_option
 @json_option
-def show_retention(*, slug: str, days: int | None, dry_run: bool, as_json: bool) -> None:
+def show_retention(*, slug: str, days: int | None, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Print, or set, for how many days events are kept."""
+    if days is not None:
+        agreed(f"keep the events of {slug} for {days} days; older ones are removed", yes=yes, dry_run=dry_run)
 
     async def work(caller: Caller) -> int:
-        if days is not None and not dry_run:
+        if days is not None:
             await retention.keep_for(caller.runtime, caller.organization.id, days, by=OPERATOR)
         return await retention.retention_days(caller.runtime, caller.organization.id)
 
@@ -262,16 +322,20 @@ def show_retention(*, slug: str, days: int | None, dry_run: bool, as_json: bool)
 
 @audit_group.command("erase")
 @org_option
-@click.argument("email")
+@click.argument("person")
+@dry_run_option
 @yes_option
-def erase_person(*, slug: str, email: str, yes: bool) -> None:
-    """Delete what the log holds of the person with this EMAIL. The chain still verifies; it cannot be undone."""
-    if not yes:
-        click.confirm(
-            f"Delete every name, address and program of {email} from the log of {slug}?", abort=True, err=True
-        )
+def erase_person(*, slug: str, person: str, dry_run: bool, yes: bool) -> None:
+    """Delete what the log holds of a PERSON: an email address, or a member's id with every address they came with.
+
+    The chain still verifies. It cannot be undone.
+    """
+    question = f"delete every name, address and program of {person} from the log of {slug}"
+    if not yes and not dry_run:
+        click.confirm(f"{question}?", abort=True, err=True)  # also where nobody sits: this is for ever
+    agreed(question, yes=True, dry_run=dry_run)
 
     async def work(caller: Caller) -> int:
-        return await retention.erase(caller.runtime, caller.organization.id, email, by=OPERATOR)
+        return await retention.erase(caller.runtime, caller.organization.id, person, by=OPERATOR)
 
     say(f"{run_for(slug, work)} events no longer name them")

@@ -12,6 +12,8 @@ from sso_gate.cli.session import (
     ERROR,
     OPERATOR,
     Caller,
+    agreed,
+    dry_run_option,
     json_option,
     org_option,
     run_for,
@@ -19,6 +21,7 @@ from sso_gate.cli.session import (
     show_json,
     show_table,
     stop,
+    yes_option,
 )
 from sso_gate.clock import iso
 from sso_gate.errors import InvalidInput, NotFound, Reason, Refused
@@ -75,8 +78,13 @@ async def _one(caller: Caller, stream: str) -> Stream:
 @click.option("--outcome", type=click.Choice(["success", "denied"]), help="Deliver only these.")
 @click.option("--action", "actions", multiple=True, help="Deliver only this action; may be said again.")
 @click.option("--after", type=click.IntRange(0), help="Begin behind this position; 0 is everything. Default: from now.")
-def add_stream(*, slug: str, kind: streams.Kind, url: str, secret_file: Any, **wanted: Any) -> None:
+@dry_run_option
+@yes_option
+def add_stream(
+    *, slug: str, kind: streams.Kind, url: str, secret_file: Any, dry_run: bool, yes: bool, **wanted: Any
+) -> None:
     """Add a destination and print its id; the secret of a webhook is printed once, on the second line."""
+    agreed(f"deliver the audit log of {slug} to {url}", yes=yes, dry_run=dry_run)
     given = secret_file.read().strip() if secret_file else ""
     secret = _secret(kind, given)
 
@@ -93,7 +101,7 @@ def add_stream(*, slug: str, kind: streams.Kind, url: str, secret_file: Any, **w
                 tx, caller.organization.id, keyring=runtime.keyring, now=runtime.clock.now()
             )
             stream = next(one for one in known if one.id == made)
-            changes = {"kind": kind, "url": url, "position": stream.position}
+            changes = {"kind": kind, "url": streams.shown(url), "position": stream.position}
             store.record(tx, [stream_event(runtime, stream, Action.STREAM_CREATE, OPERATOR, changes)])
             return made
 
@@ -145,12 +153,15 @@ def _changing(slug: str, stream: str, action: Action, change: Callable[[Caller, 
 @streams_group.command("remove")
 @org_option
 @click.argument("stream")
-def remove_stream(*, slug: str, stream: str) -> None:
+@dry_run_option
+@yes_option
+def remove_stream(*, slug: str, stream: str, dry_run: bool, yes: bool) -> None:
     """Remove a destination. Nothing more is delivered to it."""
+    agreed(f"remove {stream} of {slug}", yes=yes, dry_run=dry_run)
 
     def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
         streams.remove(tx, caller.organization.id, one.id)
-        return {"url": one.url, "position": one.position}
+        return {"url": streams.shown(one.url), "position": one.position}
 
     _changing(slug, stream, Action.STREAM_DELETE, change)
 
@@ -159,8 +170,11 @@ def remove_stream(*, slug: str, stream: str) -> None:
 @org_option
 @click.argument("stream")
 @click.option("--after", type=click.IntRange(0), help="Deliver again everything behind this position.")
-def enable_stream(*, slug: str, stream: str, after: int | None) -> None:
+@dry_run_option
+@yes_option
+def enable_stream(*, slug: str, stream: str, after: int | None, dry_run: bool, yes: bool) -> None:
     """Try a destination again at once, also one that was switched off; it goes on where it was."""
+    agreed(f"deliver to {stream} of {slug} from {'where it was' if after is None else after}", yes=yes, dry_run=dry_run)
 
     def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
         streams.move(tx, one, now=caller.runtime.clock.now(), position=after)
@@ -172,8 +186,11 @@ def enable_stream(*, slug: str, stream: str, after: int | None) -> None:
 @streams_group.command("rotate")
 @org_option
 @click.argument("stream")
-def rotate_secret(*, slug: str, stream: str) -> None:
+@dry_run_option
+@yes_option
+def rotate_secret(*, slug: str, stream: str, dry_run: bool, yes: bool) -> None:
     """Print a new secret of a webhook, once. For a day the secret before signs too."""
+    agreed(f"exchange the secret of {stream} of {slug}", yes=yes, dry_run=dry_run)
     secret = new_secret()
 
     def change(caller: Caller, tx: Any, one: Stream) -> dict[str, Any]:
@@ -189,8 +206,11 @@ def rotate_secret(*, slug: str, stream: str) -> None:
 @streams_group.command("test")
 @org_option
 @click.argument("stream")
-def test_stream(*, slug: str, stream: str) -> None:
+@dry_run_option
+@yes_option
+def test_stream(*, slug: str, stream: str, dry_run: bool, yes: bool) -> None:
     """Send a sample, signed like every event, and say how that ended."""
+    agreed(f"send a sample to {stream} of {slug}", yes=yes, dry_run=dry_run)
     outcome = run_for(slug, _sample(stream))
     if outcome.problem:
         stop(ERROR, outcome.problem)

@@ -5,6 +5,7 @@ all of them.
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +13,16 @@ from sso_gate.clock import Clock
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.notify.mail import Letter
+from sso_gate.notify.preferences import (
+    CERTIFICATE,
+    CODE_ISSUED,
+    CODE_USED,
+    PEOPLE_WAIT,
+    SEATS_ADDED,
+    STREAM_FAILS,
+    THRESHOLD,
+    addressees,
+)
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage import outbox
@@ -19,9 +30,6 @@ from sso_gate.storage.outbox import Promise
 from sso_gate.storage.tables import hold, waiting
 
 LETTER = "mail.letter"
-PEOPLE_WAIT = "mail.people_wait"
-THRESHOLD = "mail.threshold"
-CERTIFICATE = "mail.certificate"
 
 Writer = Callable[[Connection, Promise, Organization, str], list[Letter]]
 
@@ -36,6 +44,20 @@ def write_letters(tx: Connection, promise: Promise, *, origin: str, clock: Clock
     outbox.done(tx, promise, now=clock.now())
 
 
+def sample(organization: Organization, kind: str, *, to: str, locale: str, origin: str) -> Letter:
+    """Return the letter of this kind as somebody would get it, about nothing that has happened."""
+    context = {
+        "organization_name": organization.name,
+        "person_email": to,
+        "billing_url": f"{origin}/settings/billing",
+        "add_url": f"{origin}/settings/billing/seats/edit",
+        "access_url": f"{origin}/settings/access",
+        "audit_url": f"{origin}/settings/audit",
+        **_SAMPLES[kind],
+    }
+    return Letter(to, locale, _TEMPLATES[kind], context)
+
+
 def letter_of(promise: Promise) -> Letter:
     """Return the letter that a promise of one letter holds."""
     return Letter(**promise.payload)
@@ -48,7 +70,7 @@ def _to_person(template: str) -> Writer:
             return []
         context = {
             "organization_name": organization.name,
-            "continue_url": f"{origin}/login?org={organization.slug}&email={member.email}",
+            "continue_url": f"{origin}/login?{urlencode({'org': organization.slug, 'email': member.email}, safe='@')}",
             "held_until": _held_until(tx, member.id),
             "answer": _answer(tx, member.id),
         }
@@ -66,11 +88,12 @@ def _to_owners(template: str) -> Writer:
             "billing_url": f"{origin}/settings/billing",
             "add_url": f"{origin}/settings/billing/seats/edit",
             "access_url": f"{origin}/settings/access",
+            "audit_url": f"{origin}/settings/audit?action=audit.stream.fail",
             **promise.payload,
         }
         return [
-            Letter(owner.email, _locale(owner, organization), template, context)
-            for owner in members.owners(tx, organization.id)
+            Letter(reader.email, reader.locale, template, context)
+            for reader in addressees(tx, organization, promise.kind)
         ]
 
     return write
@@ -88,13 +111,27 @@ def _answer(tx: Connection, member_id: str) -> str:
     return tx.execute(select(waiting.c.answer).where(waiting.c.member == member_id)).scalar_one_or_none() or ""
 
 
+_TEMPLATES = {
+    SEATS_ADDED: "seats_added",
+    CODE_ISSUED: "breakglass_issued",
+    CODE_USED: "breakglass_used",
+    PEOPLE_WAIT: "people_wait",
+    THRESHOLD: "nearly_full",
+    CERTIFICATE: "certificate",
+    STREAM_FAILS: "stream_fails",
+}
+_SAMPLES: dict[str, dict[str, Any]] = {
+    SEATS_ADDED: {"seats": 107, "invoice": "INV-0000"},
+    CODE_ISSUED: {},
+    CODE_USED: {},
+    PEOPLE_WAIT: {"count": 3},
+    THRESHOLD: {"left": 2, "purchased": 100},
+    CERTIFICATE: {"days": 7, "connection_name": "Okta"},
+    STREAM_FAILS: {"destination": "https://siem.example", "problem": "503", "switched_off": False},
+}
 _WRITERS: dict[str, Writer] = {
     "seat.held": _to_person("seat_ready"),
     "seat.declined": _to_person("declined"),
-    "seats.increased": _to_owners("seats_added"),
-    "breakglass.issued": _to_owners("breakglass_issued"),
-    "breakglass.used": _to_owners("breakglass_used"),
-    PEOPLE_WAIT: _to_owners("people_wait"),
-    THRESHOLD: _to_owners("nearly_full"),
-    CERTIFICATE: _to_owners("certificate"),
+    "seat.invited": _to_person("invited"),
+    **{kind: _to_owners(template) for kind, template in _TEMPLATES.items()},
 }

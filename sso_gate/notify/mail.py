@@ -10,12 +10,11 @@ import aiosmtplib
 
 from sso_gate.clock import Clock
 from sso_gate.errors import Unavailable
-from sso_gate.settings import Settings
+from sso_gate.settings import SMTP_PORTS, Settings
 from sso_gate.web.language import Wishes
 from sso_gate.web.templates import page_text
 
 SECONDS = 15.0
-_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def send(letter: Letter, settings: Settings, *, clock: Clock) -> None:
         await aiosmtplib.send(
             written(letter, sender=settings.mail_from, clock=clock),
             hostname=server.hostname,
-            port=server.port or _PORTS.get(server.scheme, 25),
+            port=server.port or SMTP_PORTS[server.scheme],
             username=unquote(server.username) if server.username else None,
             password=unquote(server.password) if server.password else None,
             use_tls=server.scheme == "smtps",

@@ -15,7 +15,7 @@ from sso_gate.clock import to_micros
 from sso_gate.connections import store as connections
 from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import SamlSettings
-from sso_gate.notify.letters import CERTIFICATE, PEOPLE_WAIT, THRESHOLD
+from sso_gate.notify.preferences import CERTIFICATE, PEOPLE_WAIT, THRESHOLD, preferences
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.seats import ledger, waitlist
@@ -63,12 +63,19 @@ def _people_wait(tx: Connection, runtime: Runtime, organization: Organization, n
 
 def _nearly_full(tx: Connection, runtime: Runtime, organization: Organization, now: datetime) -> None:
     pool = ledger.read(tx, organization.id, now=now)
-    told, short = _told(tx, organization.id, THRESHOLD), pool.available <= left_when_nearly_full(pool.purchased)
+    told, few = _told(tx, organization.id, THRESHOLD), left_when_short(tx, organization.id, pool.purchased)
+    short = pool.available <= few
     if short and not told.value:
         payload = {"left": pool.available, "purchased": pool.purchased}
         _promise(tx, runtime, organization, THRESHOLD, payload, value=1, now=now)
-    elif told.value and pool.available > 2 * left_when_nearly_full(pool.purchased):
+    elif told.value and pool.available > 2 * few:
         _remember(tx, organization.id, THRESHOLD, value=0, now=now)  # well above it again: the next crossing is told
+
+
+def left_when_short(tx: Connection, organization: str, purchased: int) -> int:
+    """Return how many free seats count as short here: the owners' own number, or the one of this size."""
+    chosen = preferences(tx, organization)[THRESHOLD].seats_left
+    return left_when_nearly_full(purchased) if chosen is None else chosen
 
 
 def left_when_nearly_full(purchased: int) -> int:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -53,6 +54,12 @@ class Stream:
         return fits and (not self.actions or event["action"] in self.actions)
 
 
+def shown(url: str) -> str:
+    """Return what may be told of a destination's address: no path and no name, some of them are secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def create(
     tx: Connection,
     organization: str,
@@ -80,7 +87,8 @@ def create(
 
 def of_organization(tx: Connection, organization: str, *, keyring: Keyring, now: datetime) -> list[Stream]:
     """Return the organization's destinations in the order of their making."""
-    query = select(audit_stream).where(audit_stream.c.organization == organization).order_by(audit_stream.c.id)
+    table = audit_stream.c
+    query = select(audit_stream).where(table.organization == organization).order_by(table.created_at, table.id)
     return [_stream(row, keyring, now) for row in tx.execute(query)]
 
 
@@ -137,6 +145,11 @@ def move(tx: Connection, stream: Stream, *, now: datetime, position: int | None 
     if position is not None:
         values |= {"position": position, "sending": 0}
     tx.execute(update(audit_stream).where(audit_stream.c.id == stream.id).values(values))
+
+
+def switch_off(tx: Connection, stream: Stream) -> None:
+    """Deliver nothing more to the destination until somebody enables it; it goes on where it was."""
+    tx.execute(update(audit_stream).where(audit_stream.c.id == stream.id).values(enabled=False))
 
 
 def exchange_secret(tx: Connection, stream: Stream, secret: str, *, keyring: Keyring, now: datetime) -> None:

@@ -21,14 +21,19 @@ from sso_gate.clock import iso
 from sso_gate.errors import Refused
 from sso_gate.identity import new_id
 from sso_gate.notify import streams
-from sso_gate.notify.streams import RETRIES, Stream
+from sso_gate.notify.preferences import STREAM_FAILS
+from sso_gate.notify.streams import RETRIES, Stream, shown
 from sso_gate.notify.streams_wire import fitting, splunk_body, syslog_frames, webhook_body
 from sso_gate.notify.webhooks import signed_headers
+from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime
 
 EVENTS_AT_ONCE = 200
 BATCHES_AT_ONCE = 20
+DESTINATIONS_AT_ONCE = 64
+ATTEMPT_SECONDS = 20  # the way out allows fifteen for itself; whatever it is stuck in ends here
 GONE = 410
+TOLD_AT = 3  # failed attempts: the owners hear of it after half an hour
 _log = logging.getLogger(__name__)
 
 
@@ -52,13 +57,48 @@ class Delivery:
     gone: bool = False
 
 
+class Courier:
+    """The deliveries under way, each a task of its own: one destination that hangs holds up no other."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._under_way: set[asyncio.Task[int]] = set()
+
+    async def begin_due(self, runtime: Runtime) -> int:
+        """Begin to deliver to every destination that is due and return how many those are; wait for none of them."""
+        free, now = DESTINATIONS_AT_ONCE - len(self._under_way), runtime.clock.now()
+        if free <= 0 or not await runtime.database.read(partial(streams.any_due, now=now)):
+            return 0
+        due = await runtime.database.write(partial(streams.claim, keyring=runtime.keyring, now=now, limit=free))
+        for stream in due:
+            self._under_way.add(asyncio.create_task(self._one(runtime, stream)))
+        return len(due)
+
+    async def finished(self) -> int:
+        """Wait for what is under way; return how many events went out."""
+        return sum(await asyncio.gather(*self._under_way))
+
+    async def aclose(self) -> None:
+        """End what is under way; whatever was not confirmed is sent again, by whoever comes next."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _one(self, runtime: Runtime, stream: Stream) -> int:
+        try:
+            return await _deliver_to(runtime, self._outgoing, stream)
+        except Exception:  # noqa: BLE001 - whatever is wrong with one destination, it is tried again after its lease
+            _log.exception("audit stream %s", stream.id)
+            return 0
+        finally:
+            self._under_way -= {asyncio.current_task()}
+
+
 async def deliver(runtime: Runtime, outgoing: Outgoing) -> int:
     """Deliver to every destination that is due; return how many events went out."""
-    now = runtime.clock.now()
-    if not await runtime.database.read(partial(streams.any_due, now=now)):
-        return 0
-    due = await runtime.database.write(partial(streams.claim, keyring=runtime.keyring, now=now))
-    return sum(await asyncio.gather(*(_deliver_to(runtime, outgoing, stream) for stream in due)))
+    courier = Courier(outgoing)
+    await courier.begin_due(runtime)
+    return await courier.finished()
 
 
 async def _deliver_to(runtime: Runtime, outgoing: Outgoing, stream: Stream) -> int:
@@ -112,14 +152,17 @@ async def send(
 ) -> Delivery:
     """Make one attempt and return how it ended; whatever goes wrong on the way is a problem, not an error."""
     try:
-        if stream.kind == "syslog":
-            host = urlsplit(runtime.settings.origin).hostname or ""
-            await outgoing.send_tls(stream.url, syslog_frames(lines, host=host))
-            return Delivery()
-        body, headers = _message(runtime, stream, lines, message, kind)
-        status = await outgoing.post(stream.url, body.encode("ascii"), headers)
+        async with asyncio.timeout(ATTEMPT_SECONDS):
+            if stream.kind == "syslog":
+                host = urlsplit(runtime.settings.origin).hostname or ""
+                await outgoing.send_tls(stream.url, syslog_frames(lines, host=host))
+                return Delivery()
+            body, headers = _message(runtime, stream, lines, message, kind)
+            status = await outgoing.post(stream.url, body.encode("ascii"), headers)
     except Refused as refused:
         return Delivery(str(refused))
+    except TimeoutError:
+        return Delivery(f"no answer within {ATTEMPT_SECONDS} s")
     if 200 <= status < 300:
         return Delivery()
     return Delivery(f"answered with {status}", gone=status == GONE)
@@ -145,6 +188,9 @@ async def _failed(runtime: Runtime, stream: Stream, outcome: Delivery) -> None:
         if off or not stream.attempts:  # the first failure and the last one are told, those between are not news
             changes = {"problem": outcome.problem, "switched_off": off, "position": stream.position}
             store.record(tx, [stream_event(runtime, stream, Action.STREAM_FAIL, Actor("system"), changes)])
+        if off or stream.attempts == TOLD_AT:
+            told = {"destination": shown(stream.url), "problem": outcome.problem, "switched_off": off}
+            outbox.add(tx, stream.organization, STREAM_FAILS, clock=runtime.clock, payload=told)
 
     await runtime.database.write(work)
 

@@ -88,8 +88,8 @@ class Log:
         return await self.runtime.database.read(lambda tx: store.page(tx, self.organization, wanted, limit=limit))
 
     async def export(self, form: str = "jsonl", **filters: Any) -> list[str]:
-        _, lines = await export(self.runtime, self.organization, AuditFilter(**filters), form=form, by=OWNER)
-        return [line async for line in lines]
+        _, blocks = await export(self.runtime, self.organization, AuditFilter(**filters), form=form, by=OWNER)
+        return "".join([block async for block in blocks]).splitlines(keepends=True)
 
 
 async def new_organization(runtime: Runtime) -> str:

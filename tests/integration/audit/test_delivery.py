@@ -1,6 +1,7 @@
 """Delivery: at least once, in order, each destination for itself; receivers are real servers on loopback."""
 
 import asyncio
+import contextlib
 import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,6 +34,8 @@ class Receiver:
         self.headers: dict[str, str] = {}
         self.got: list[tuple[dict[str, str], str]] = []
         self.seconds = 0.0
+        self.ended = asyncio.Event()
+        self.answering: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
@@ -41,20 +44,35 @@ class Receiver:
         return self
 
     async def __aexit__(self, *_):
+        self.ended.set()
         self.server.close()
+        await asyncio.gather(*self.answering, return_exceptions=True)
 
     async def _answer(self, reader, writer):
+        self.answering.add(asyncio.current_task())
+        try:
+            await self._answer_one(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer_one(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         lines = [line.partition(": ") for line in head.split("\r\n")[1:] if line]
         headers = {name.lower(): value for name, _, value in lines}
         body = (await reader.readexactly(int(headers.get("content-length", "0")))).decode()
-        await asyncio.sleep(self.seconds)
-        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if self.seconds:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ended.wait(), self.seconds)
+        status = self.judge(headers, body)
         if status < 300:
             self.got.append((headers, body))
         more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n{more}\r\n".encode())
-        writer.close()
+
+    def judge(self, headers, body):
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
     @property
     def positions(self):
@@ -226,14 +244,14 @@ async def test_addresses_that_are_not_public_are_refused(small_log, url):
 
 async def test_a_process_that_dies_while_delivering_loses_nothing(log, receiver, outgoing):
     await add(log, receiver.url)
-    for _ in range(10):
+    for _ in range(50):
         await log.sealed(3)
         now = log.clock.now()
         await log.runtime.database.write(lambda tx, at=now: streams.claim(tx, keyring=log.runtime.keyring, now=at))
         assert await deliver(log.runtime, outgoing) == 0  # the dead one's lease
         log.clock.move(seconds=streams.LEASE.total_seconds() + 1)
         await deliver(log.runtime, outgoing)
-    assert receiver.positions == list(range(1, 31))
+    assert receiver.positions == list(range(1, 151))
 
 
 async def test_only_what_was_asked_for_is_delivered(log, receiver, outgoing):

@@ -65,6 +65,30 @@ async def test_an_erased_person_is_gone_from_database_exports_and_search_and_the
     assert event["actor"]["name"] == OWNER.name
 
 
+async def test_a_member_is_erased_by_id_with_every_address_they_came_with(log):
+    await log.sealed(2)
+    await log.sealed(1, person="ana.souza@acme.example")  # the same member, who got another address
+    await log.sealed(1, actor=Actor("user", "mem_12", "li@acme.example", "li"), target="ana.souza@acme.example")
+    assert await retention.erase(log.runtime, log.organization, "mem_1", by=OWNER) == 4
+    stored = await log.runtime.database.read(everything)
+    assert not [word for word in ("ana@", "ana.souza", "subject of") if word in stored]
+    assert "li@acme.example" in stored
+    assert len((await log.page(person="li@acme.example")).events) == 1
+    assert verify(await log.export()).findings == ()
+
+
+@pytest.mark.parametrize("name", ["", "ana", "mem", "evt_1"])
+async def test_what_is_neither_an_address_nor_a_member_is_not_erased(small_log, name):
+    with pytest.raises(InvalidInput):
+        await retention.erase(small_log.runtime, small_log.organization, name, by=OWNER)
+
+
+@pytest.mark.parametrize("pattern", ["mem_%", "mem__", "mem_1!"])
+async def test_a_members_id_is_no_pattern(small_log, pattern):
+    await small_log.sealed(1)
+    assert await retention.erase(small_log.runtime, small_log.organization, pattern, by=OWNER) == 0
+
+
 async def test_the_record_of_an_erasure_names_nobody(log):
     await log.sealed(1)
     await retention.erase(log.runtime, log.organization, "ana@acme.example", by=OWNER)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.integration.gate import Api, Organization
 
 
@@ -20,6 +22,14 @@ def test_an_export_of_the_program_is_proved_by_the_program(gate, tmp_path):
     spoiled = gate.run("audit", "verify", str(path), "--key", key)
     assert spoiled.code == 1
     assert "changed: position 1" in spoiled.err
+
+
+def test_the_log_in_the_database_is_proved_by_the_gates_own_keys(gate):
+    organization, _ = applied(gate)
+    ran = gate.run("audit", "verify", "--org", organization.slug, "--json")
+    assert (ran.code, ran.json()["whole"]) == (0, True), ran.err
+    assert gate.run("audit", "verify", "--org", "nobody").code == 3
+    assert gate.run("audit", "verify").code == 2
 
 
 def test_one_event_is_proved_by_the_program(gate, tmp_path):
@@ -78,3 +88,35 @@ def test_a_destination_by_the_program(gate):
     assert gate.run("audit", "streams", "rotate", "--org", organization.slug, stream).out.startswith("whsec_")
     assert gate.run("audit", "streams", "remove", "--org", organization.slug, stream).code == 0
     assert gate.run("audit", "streams", "remove", "--org", organization.slug, stream).code == 3
+
+
+def test_a_key_is_rolled_over_by_the_program_and_the_log_verifies_with_both(gate, tmp_path):
+    organization, _ = applied(gate)
+    keys = tmp_path / "keys"
+    before = gate.run("audit", "key").out.split()
+    assert gate.run("audit", "key", "--roll-over", "--dry-run").code == 0
+    assert gate.run("audit", "key").out.split() == before
+    keys.write_text(gate.run("audit", "key", "--roll-over", "--yes").out)
+    assert keys.read_text().split()[1:] == before
+    path = tmp_path / "log.jsonl"
+    path.write_text(gate.run("audit", "export", "--org", organization.slug).out)
+    assert gate.run("audit", "verify", str(path), "--key", str(keys)).code == 0
+    assert gate.run("audit", "verify", str(path), "--key", before[0]).code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("retention", "--days", "90"),
+        ("erase", "somebody@acme.example"),
+        ("streams", "add", "webhook", "https://127.0.0.1:1/hook"),
+    ],
+)
+def test_a_dry_run_changes_nothing(gate, words):
+    organization, api = applied(gate)
+    before = [event for event in api.events() if event["action"] != "audit.read"]
+    ran = gate.run("audit", *words, "--org", organization.slug, "--dry-run")
+    assert ran.code == 0
+    assert "would do" in ran.err
+    assert [event for event in api.events() if event["action"] != "audit.read"] == before
+    assert gate.run("audit", "streams", "list", "--org", organization.slug, "--json").json() == []

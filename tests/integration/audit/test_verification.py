@@ -60,6 +60,13 @@ def test_an_untouched_export_is_whole(exported):
     assert report.checkpoints >= 3
 
 
+def test_several_processes_find_what_one_finds(exported):
+    exported[7] = exported[7].replace("ana@acme.example", "eve@acme.example", 1)
+    exported[9], exported[12] = exported[12], exported[9]
+    exported.insert(20, "nothing\n")
+    assert verify(exported, processes=2) == verify(exported)
+
+
 def test_one_flipped_byte_of_what_is_shown_is_a_changed_row(exported):
     exported[7] = exported[7].replace("ana@acme.example", "eve@acme.example", 1)
     assert named(exported) == [(Kind.CHANGED, 7)]
@@ -164,9 +171,9 @@ async def test_a_history_written_anew_is_named_by_a_checkpoint_kept_elsewhere(sm
 
 async def test_another_key_than_the_expected_one_is_named(small_log, exported):
     ours = (await audit_keys(small_log.runtime))[0].public
-    assert named(exported, key=ours) == []
+    assert named(exported, keys=[ours]) == []
     stranger = base64.b64encode(bytes(range(32))).decode()
-    assert {kind for kind, _ in named(exported, key=stranger)} == {Kind.CHECKPOINT}
+    assert {kind for kind, _ in named(exported, keys=[stranger])} == {Kind.CHECKPOINT}
 
 
 def test_what_is_no_export_is_said_to_be_unreadable():
@@ -204,19 +211,19 @@ async def test_one_event_is_proved_with_the_public_key_alone(small_log, exported
     key = (await audit_keys(small_log.runtime))[0].public
     event = json.loads(exported[at])["id"]
     proof = prove(exported, event)
-    assert check(proof, key=key).problem == ""
+    assert check(proof, keys=[key]).problem == ""
     text = json.dumps(proof)
     assert not any(json.loads(line)["id"] in text for line in exported[1:-1] if json.loads(line)["id"] != event)
     proof["proof"]["event"]["canonical"] = proof["proof"]["event"]["canonical"].replace("acme-okta", "acme-evil")
-    assert check(proof, key=key).problem
+    assert check(proof, keys=[key]).problem
 
 
 async def test_a_proof_of_another_position_or_key_fails(small_log, exported):
     key = (await audit_keys(small_log.runtime))[0].public
     proof = prove(exported, json.loads(exported[9])["id"])
-    assert check(proof, key=base64.b64encode(bytes(range(32))).decode()).problem
+    assert check(proof, keys=[base64.b64encode(bytes(range(32))).decode()]).problem
     proof["proof"]["event"]["pos"] = 10
-    assert check(proof, key=key).problem
+    assert check(proof, keys=[key]).problem
 
 
 def test_what_is_not_in_the_export_has_no_proof(exported):
@@ -236,4 +243,4 @@ async def test_after_expiry_the_rest_is_whole_and_its_events_can_be_proved(small
     kept = read_checkpoint(json.loads(exported[-1])["checkpoint"])
     assert verify(rest, checkpoints=[kept]).findings == ()
     proof = prove(rest, json.loads(rest[-2])["id"])
-    assert check(proof, key=report.key).problem == ""
+    assert check(proof, keys=report.keys).problem == ""

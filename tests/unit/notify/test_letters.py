@@ -9,6 +9,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from sso_gate.admission.invites import invite
 from sso_gate.admission.settle import Denied
 from sso_gate.billing import purchase
 from sso_gate.notify.owners import left_when_nearly_full, tell_owners
@@ -100,6 +101,18 @@ async def test_a_waiting_person_hears_of_the_seat_that_is_kept_for_them(mailing,
     assert [one["subject"] for one in ready] == [f"Your seat in {organization.name} is ready"]
     assert f"https://gate.acme.example/login?org={organization.slug}" in ready[0].get_content()
     assert any("INV-" in one.get_content() for one in postbox[0].letters if one["to"].startswith("owner@"))
+
+
+async def test_an_invited_person_hears_of_the_seat_that_is_kept_and_where_to_log_in(mailing, postbox):
+    async with mailing() as gate:
+        organization = await make_organization(gate.runtime, seats=2)
+        email = f"bea@{organization.slug}.example"
+        await invite(gate.runtime, organization.id, email, by=OPERATOR)
+        await everything_said(gate)
+    [letter] = [one for one in postbox[0].letters if one["to"] == email]
+    assert letter["subject"] == f"You are invited to {organization.name}"
+    assert f"https://gate.acme.example/login?org={organization.slug}&email={email}" in letter.get_content()
+    assert "We are holding this seat for you until Mar 15, 2026" in letter.get_content()
 
 
 async def test_a_letter_that_was_not_taken_is_sent_again_later_and_once(mailing, postbox, moving_clock):
