@@ -5,30 +5,26 @@ takes a seat here, the others take theirs at their first login.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection as Transaction
 
-from sso_gate.apply.file import (
-    ConnectionPart,
-    ContractPart,
-    FileInvalid,
-    MemberPart,
-    OrganizationFile,
-    PartyPart,
-    line_of,
-)
-from sso_gate.apply.metadata_refresh import fetch_metadata
+from sso_gate.apply.differences import of_connection, of_contract, of_member, of_organization
+from sso_gate.apply.file import ConnectionPart, ContractPart, MemberPart, OrganizationFile
+from sso_gate.apply.metadata_refresh import still_pinned
+from sso_gate.apply.places import Places
+from sso_gate.apply.provider_settings import as_connection, provider_settings
+from sso_gate.apply.terms import Terms, in_table, terms_of
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.billing import contract as contracts
-from sso_gate.billing.purchase import adopt_allocation, publish
-from sso_gate.connections import certificates
+from sso_gate.billing.allocation import adopt_allocation, publish
 from sso_gate.connections import store as connections
-from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
+from sso_gate.connections.connection import OidcSettings, SamlSettings
+from sso_gate.connections.manage import CONSOLE
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Refused
 from sso_gate.identity import new_id
 from sso_gate.members import store as members
@@ -36,23 +32,24 @@ from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
-from sso_gate.protocols.saml.metadata import IdentityProviderMetadata, parse_identity_provider
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.runtime import Runtime
 
-MAX_FILE_NAME = 255
 MAX_NAMED_FILE_BYTES = 2 * 1024 * 1024
 _OPERATOR = Actor("admin", "operator", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was changed, in words for a terminal; `invoice` is the number of the one that was issued, if any."""
+    """What was changed, in words for a terminal: a line for every difference, with what was before and what is now.
+
+    `organization` is its id, empty where a dry run would have made it; `invoice` the one that was issued, if any.
+    """
 
     organization: str
     changes: tuple[str, ...]
-    invoice: str
+    invoice: contracts.Invoice | None
 
 
 class _DryRun(Exception):
@@ -76,15 +73,17 @@ async def apply(
     Raises:
         FileInvalid: the file asks for what cannot be, such as fewer seats; nothing was changed.
     """
-    places = _Places(name, text)
+    places = Places(name, text)
+    terms = terms_of(wanted, places)
     ready = [
         await _connection_settings(runtime, part, folder, places, at) for at, part in enumerate(wanted.connections)
     ]
 
     def work(tx: Transaction) -> tuple[Applied, Pool]:
-        applied, pool = _Applying(tx, runtime, wanted, ready, maker, places, new_id("evt", runtime.clock)).run()
+        is_there = organizations.by_slug(tx, wanted.organization.slug) is not None
+        applied, pool = _Applying(tx, runtime, wanted, terms, ready, maker, places, new_id("evt", runtime.clock)).run()
         if dry_run:
-            raise _DryRun(applied)
+            raise _DryRun(applied if is_there else replace(applied, organization=""))
         return applied, pool
 
     try:
@@ -95,18 +94,6 @@ async def apply(
     return applied
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Where things stand in the file, for errors."""
-
-    name: str
-    text: str
-
-    def wrong(self, location: tuple[int | str, ...], message: str) -> FileInvalid:
-        place = ".".join(str(part) for part in location)
-        return FileInvalid([f"{self.name}:{line_of(self.text, location)}: {place}: {message}"])
-
-
 @dataclass(slots=True)
 class _Applying:
     """One application of one file, inside its transaction."""
@@ -114,9 +101,10 @@ class _Applying:
     tx: Transaction
     runtime: Runtime
     wanted: OrganizationFile
+    terms: Terms
     settings: list[SamlSettings | OidcSettings]
     maker: str
-    places: _Places
+    places: Places
     event_id: str
 
     def run(self) -> tuple[Applied, Pool]:
@@ -124,12 +112,12 @@ class _Applying:
         changes: list[str] = []
         known = organizations.by_slug(self.tx, self.wanted.organization.slug)
         organization = self._organization(known, now)
-        if organization != known:
-            changes.append("organization changed" if known else "organization created")
+        changes += of_organization(known, organization) if known else ["organization created"]
         invoice, pool = self._contract(organization, changes, now)
         changes += self._connections(organization, now)
         changes += self._members(organization, now)
         pool = self._seat_primary_owner(organization, pool, changes, now)
+        changes = list(dict.fromkeys(changes))  # whoever may buy stands in the contract and in the organization
         if changes:
             audit.record(self.tx, [self._event(organization, changes, pool, now)])
         return Applied(organization.id, tuple(changes), invoice), pool
@@ -157,46 +145,38 @@ class _Applying:
                 raise self.places.wrong(("organization", "domains"), str(conflict)) from conflict
         return value
 
-    def _contract(self, organization: Organization, changes: list[str], now: datetime) -> tuple[str, Pool]:
-        part = self.wanted.contract
-        first = contracts.bought_seats(self.tx, organization) is None
-        if first:
+    def _contract(
+        self, organization: Organization, changes: list[str], now: datetime
+    ) -> tuple[contracts.Invoice | None, Pool]:
+        seats = self.wanted.contract.seats
+        if contracts.bought_seats(self.tx, organization) is None:
             ledger.open_pool(self.tx, organization.id, 0)
         self._refuse_other_seats(organization)
-        try:
-            stored, invoice = contracts.settle_contract(
+        with in_table(self.places, "contract", ContractPart):
+            settled = contracts.settle_contract(
                 self.tx,
                 organization,
-                contracts.Contract(
-                    kind=part.kind,
-                    currency=part.currency,
-                    unit_price=part.unit_price,
-                    price_per=part.price_per,
-                    anchor_date=part.anchor_date,
-                    timezone=part.timezone,
-                    minimum_seats=part.minimum_seats,
-                    auto_renew=part.auto_renew,
-                    proration=part.proration,
-                    purchase_roles=part.purchase_roles,
-                    payment_days=part.payment_days,
-                    uplift_percent=part.uplift_percent,
-                    po_required=part.po_required,
-                    tax=tuple({"category": tax.category, "rate_percent": str(tax.rate_percent)} for tax in part.tax),
-                ),
-                seats=part.seats,
-                buyer=_buyer(self.wanted),
-                seller=_seller(self.wanted.seller),
+                self.terms.contract,
+                seats=seats,
+                buyer=self.terms.buyer,
+                seller=self.terms.seller,
                 now=now,
             )
-        except contracts.BillingError as error:
-            raise self.places.wrong(("contract", *_field(error)), str(error)) from error
-        contracts.sync_admission(self.tx, organization, stored, now=now)
-        if first:
-            changes.append(f"contract opened with {part.seats} seats")
-        pool = ledger.read(self.tx, organization.id, now=now)
-        if pool.purchased != stored.seats:
-            pool = adopt_allocation(self.tx, organization, stored.seats, runtime=self.runtime)
-        return invoice.number if invoice else "", pool
+        opened = [f"contract opened with {seats} seats"]
+        changes += of_contract(settled.before, settled.contract) if settled.before else opened
+        contracts.sync_admission(self.tx, organization, settled.contract, now=now)
+        return settled.invoice, self._follow(organization, settled, changes, now)
+
+    def _follow(
+        self, organization: Organization, settled: contracts.Settled, changes: list[str], now: datetime
+    ) -> Pool:
+        before = ledger.read(self.tx, organization.id, now=now)
+        if before.purchased == settled.contract.seats:
+            return before
+        pool = adopt_allocation(self.tx, organization, settled.contract.seats, runtime=self.runtime)
+        if settled.before and pool.purchased != before.purchased:
+            changes.append(f"seats that may be given: {before.purchased} → {pool.purchased}")
+        return pool
 
     def _refuse_other_seats(self, organization: Organization) -> None:
         bought = contracts.bought_seats(self.tx, organization)
@@ -213,21 +193,17 @@ class _Applying:
             known = connections.get(self.tx, self.runtime.keyring, part.id)
             if known and known.organization != organization.id:
                 raise self.places.wrong(("connections", at, "id"), "belongs to another organization")
-            value = Connection(
-                id=part.id,
-                organization=organization.id,
-                name=part.name or part.id,
-                enabled=part.enabled,
-                revision=known.revision if known else 0,
-                attributes=AttributeMap(**part.attributes.model_dump()),
-                roles={group: str(role) for group, role in part.roles.items()},
-                settings=settings,
-            )
+            value = still_pinned(known, as_connection(part, settings, organization=organization.id))
+            value = replace(value, revision=known.revision if known else 0)
+            adopted = known is not None and connections.maker_of(self.tx, part.id) == CONSOLE
             saved = connections.save(self.tx, self.runtime.keyring, value, maker=self.maker, at=now)
             if known is None:
                 changes.append(f"connection {part.id} created")
-            elif saved.revision != known.revision:
-                changes.append(f"connection {part.id} changed")
+            if known and adopted:
+                connections.hand_over(self.tx, part.id, maker=self.maker)
+                changes.append(f"connection {part.id} taken over from the settings")
+            if known and saved.revision != known.revision:
+                changes.append(of_connection(known, saved))
         return changes
 
     def _members(self, organization: Organization, now: datetime) -> list[str]:
@@ -238,7 +214,7 @@ class _Applying:
             candidate = known.get(part.email.strip().casefold())
             if candidate is None:
                 new.append(part)
-            elif _differs(part, candidate):
+            elif said := of_member(part, candidate):
                 role = part.role if candidate.member.role is not Role.PRIMARY_OWNER else Role.PRIMARY_OWNER
                 members.relist(
                     self.tx,
@@ -248,7 +224,7 @@ class _Applying:
                     grants=part.grants,
                     bound_to=part.connection,
                 )
-                changes.append(f"member {part.email} changed")
+                changes += said
         for part in new:
             person = self._listed(organization, part)
             members.add(self.tx, [person], source="listed", at=now, bound_to=part.connection)
@@ -300,109 +276,30 @@ class _Applying:
         )
 
 
-def _differs(part: MemberPart, known: members.Candidate) -> bool:
-    member = known.member
-    role = part.role is not member.listed_role and member.role is not Role.PRIMARY_OWNER
-    named = bool(part.name) and part.name != member.name
-    return role or named or part.grants != member.grants or part.connection != known.bound_to
-
-
-def _buyer(wanted: OrganizationFile) -> contracts.Party:
-    part = wanted.buyer
-    if part is None:
-        return contracts.Party(name=wanted.organization.name)
-    return contracts.Party(**part.model_dump(exclude={"timezone"}))
-
-
-def _seller(part: PartyPart) -> contracts.Seller:
-    return contracts.Seller(**part.model_dump())
-
-
-def _field(error: Exception) -> tuple[str, ...]:
-    """Return the key of `[contract]` that the error is about: billing_core begins its message with its name."""
-    name = str(error).partition(":")[0]
-    return (name,) if name in ContractPart.model_fields else ()
-
-
 async def _connection_settings(
-    runtime: Runtime, part: ConnectionPart, folder: Path, places: _Places, at: int
+    runtime: Runtime, part: ConnectionPart, folder: Path, places: Places, at: int
 ) -> SamlSettings | OidcSettings:
     try:
-        if part.protocol == "oidc":
-            return _oidc(part, folder, os.environ)
-        return await _saml(runtime, part, folder)
-    except (InvalidInput, Refused, NotFound) as error:
-        raise places.wrong(("connections", at), str(error)) from error
+        return await provider_settings(runtime, part, read=partial(_read, folder), environment=os.environ)
+    except InvalidInput as error:
+        raise places.wrong(("connections", at, _key(part, error.field)), error.message) from error
+    except (Refused, NotFound) as error:
+        raise places.wrong(("connections", at, _key(part, "metadata")), str(error)) from error
 
 
-def _oidc(part: ConnectionPart, folder: Path, environment: Mapping[str, str]) -> OidcSettings:
-    secret = part.client_secret
-    if part.client_secret_file:
-        secret = _read(folder / part.client_secret_file, "client_secret_file").decode().strip()
-    elif part.client_secret_env:
-        secret = environment.get(part.client_secret_env, "")
-    if not secret and not part.private_key_jwt:
-        raise InvalidInput("client_secret", "one of client_secret, _file, _env or private_key_jwt is needed")
-    return OidcSettings(
-        issuer=part.issuer,
-        client_id=part.client_id,
-        client_secret=secret,
-        client_authentication="private_key_jwt" if part.private_key_jwt else part.client_authentication,
-        scopes=part.scopes,
-    )
+def _key(part: ConnectionPart, field: str) -> str:
+    """Return the key that an error is about: of metadata, the one that says where it lies."""
+    if field in ConnectionPart.model_fields:
+        return field
+    return "metadata_url" if part.metadata_url else "metadata_file"
 
 
-async def _saml(runtime: Runtime, part: ConnectionPart, folder: Path) -> SamlSettings:
-    settings = SamlSettings(
-        idp_entity_id=part.idp_entity_id,
-        sso_url=part.sso_url,
-        slo_url=part.slo_url,
-        certificates=tuple(_certificate(text, folder) for text in part.certificates),
-        metadata_url=part.metadata_url,
-        accept_unsolicited=part.accept_unsolicited,
-        sign_requests=part.sign_requests,
-        encrypted_assertions=part.encrypted_assertions,
-        allow_cbc_until=part.allow_cbc_until,
-        force_authn=part.force_authn,
-        authn_context=part.authn_context,
-        name_id_format=part.name_id_format,
-    )
-    if part.idp_entity_id:
-        return settings
-    found = await _metadata(runtime, part, folder)
-    return replace(
-        settings,
-        idp_entity_id=found.entity_id,
-        sso_url=found.sso_url,
-        slo_url=found.slo_url,
-        slo_response_url=found.slo_response_url,
-        certificates=found.certificates,
-        sign_requests=part.sign_requests or found.wants_requests_signed,
-    )
-
-
-async def _metadata(runtime: Runtime, part: ConnectionPart, folder: Path) -> IdentityProviderMetadata:
-    now = runtime.clock.now()
-    if part.metadata_url:
-        return parse_identity_provider(await fetch_metadata(runtime, part.metadata_url), now=now)
-    return parse_identity_provider(_read(folder / part.metadata_file, "metadata_file"), now=now)
-
-
-def _certificate(text: str, folder: Path) -> str:
-    """Return the PEM of an entry that is a certificate (PEM or bare base64) or names a file with one."""
-    is_name = "BEGIN CERTIFICATE" not in text and len(text) <= MAX_FILE_NAME
-    said = _read(folder / text, "certificates").decode("ascii", "replace") if is_name else text
-    try:
-        return certificates.from_body(certificates.body(said) if "BEGIN" in said else said)
-    except ValueError as error:
-        raise InvalidInput("certificates", "not a certificate") from error
-
-
-def _read(path: Path, field: str) -> bytes:
+def _read(folder: Path, name: str, field: str) -> bytes:
+    path = folder / name
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InvalidInput(field, f"{path.name} cannot be read ({error.__class__.__name__})") from error
+        raise InvalidInput(field, f"{path.name} cannot be read: {error.strerror}") from error
     if len(raw) > MAX_NAMED_FILE_BYTES:
         raise InvalidInput(field, f"{path.name} is too large")
     return raw

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -9,21 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from sso_gate.errors import SsoGateError
+from sso_gate.apply.places import FileInvalid, Location, Places
+from sso_gate.apply.wording import in_plain_words, wrong
+from sso_gate.identity import email_domain, normal_email
 from sso_gate.members.roles import Grant, Role
 
 MAX_FILE_BYTES = 1024 * 1024
 RESERVED = frozenset({"help", "break-glass"})  # what stands behind /login/ besides connections
-_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\"-]+)\s*\]")
-_KEY = re.compile(r'\s*"?([A-Za-z0-9_. -]+?)"?\s*=')
-
-
-class FileInvalid(SsoGateError):
-    """The file cannot be applied; `problems` holds one line for each, with the place in the file."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+_UNCLOSED = r"Illegal character '\n'"  # as tomllib says it
+_TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def _email(value: str) -> str:
@@ -39,7 +34,32 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+def _address(value: str) -> str:
+    if value and (not re.fullmatch(r"https?://[^\s/?#@]+([/?#]\S*)?", value) or not value.isprintable()):
+        raise ValueError("expected an address such as https://idp.acme.example/sso")
+    return value
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", value):
+        raise ValueError("expected 1 to 64 lower-case letters, digits and inner hyphens, such as acme-2")
+    return value
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("expected the three capital letters of a currency, such as USD")
+    return value
+
+
+def _tax_category(value: str) -> str:
+    if not re.fullmatch("[A-Z]{1,3}", value):
+        raise ValueError("expected a category of EN 16931 in capital letters, such as S")
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Address = Annotated[str, AfterValidator(_address), StringConstraints(max_length=2048)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Email = Annotated[str, AfterValidator(_email), StringConstraints(max_length=320)]
 
@@ -62,7 +82,7 @@ class OrganizationPart(_Part):
 class TaxPart(_Part):
     """One entry of `contract.tax`."""
 
-    category: Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,3}$")]
+    category: Annotated[str, AfterValidator(_tax_category)]
     rate_percent: Decimal = Field(ge=0, le=100)
 
 
@@ -70,13 +90,13 @@ class ContractPart(_Part):
     """`[contract]`; what its values mean is for billing_core to say."""
 
     kind: str = "annual_invoiced"
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, AfterValidator(_currency)]
     unit_price: Decimal = Field(ge=0)
     price_per: Literal["seat_month", "seat_year"] = "seat_month"
     anchor_date: date
     timezone: str = "UTC"
-    seats: int = Field(ge=0, le=10_000_000, strict=True)
-    minimum_seats: int = Field(default=1, ge=0, strict=True)
+    seats: int = Field(ge=0, le=1_000_000, strict=True)
+    minimum_seats: int = Field(default=1, ge=0, le=1_000_000, strict=True)
     auto_renew: bool = True
     proration: Literal["started_month", "month_plus_days"] = "started_month"
     purchase_roles: tuple[Literal["owner", "primary_owner"], ...] = ("owner", "primary_owner")
@@ -130,8 +150,8 @@ class ConnectionPart(_Part):
     metadata_file: str = ""
     metadata_url: str = ""
     idp_entity_id: str = ""
-    sso_url: str = ""
-    slo_url: str = ""
+    sso_url: Address = ""
+    slo_url: Address = ""
     certificates: tuple[str, ...] = ()
     accept_unsolicited: Literal["no", "restart", "accept"] = "no"
     sign_requests: bool = False
@@ -148,23 +168,34 @@ class ConnectionPart(_Part):
     private_key_jwt: bool = False
     client_authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     scopes: tuple[str, ...] = ("openid", "email", "profile")
+    trust_email: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> "ConnectionPart":
-        if self.id in RESERVED:
-            raise ValueError(f"id: /login/{self.id} is a page of the gate")
-        if Role.PRIMARY_OWNER in self.roles.values():
-            raise ValueError("roles: primary_owner can never be mapped from a group")
-        sources = [bool(self.metadata_file), bool(self.metadata_url), bool(self.idp_entity_id)]
-        if self.protocol == "saml" and sources.count(True) != 1:
-            raise ValueError(
-                "a SAML connection needs one of metadata_file, metadata_url, or idp_entity_id with sso_url"
-            )
-        if self.protocol == "saml" and self.idp_entity_id and not (self.sso_url and self.certificates):
-            raise ValueError("idp_entity_id needs sso_url and certificates beside it")
-        if self.protocol == "oidc" and not (self.issuer and self.client_id):
-            raise ValueError("an OIDC connection needs issuer and client_id")
+        problems = [*self._never(), *(self._saml_lacks() if self.protocol == "saml" else self._oidc_lacks())]
+        if problems:
+            raise wrong(*problems)
         return self
+
+    def _never(self) -> Iterator[tuple[Location, str]]:
+        if self.id in RESERVED:
+            yield ("id",), f"/login/{self.id} is a page of the gate"
+        for group, role in self.roles.items():
+            if role is Role.PRIMARY_OWNER:
+                yield ("roles", group), "primary_owner can never be mapped from a group"
+
+    def _saml_lacks(self) -> Iterator[tuple[Location, str]]:
+        sources = [bool(self.metadata_file), bool(self.metadata_url), bool(self.idp_entity_id)]
+        if sources.count(True) != 1:
+            yield (), "a SAML connection needs one of metadata_file, metadata_url, or idp_entity_id with sso_url"
+        if self.idp_entity_id and not (self.sso_url and self.certificates):
+            yield ("idp_entity_id",), "needs sso_url and certificates beside it"
+        if self.trust_email:
+            yield ("trust_email",), "for OpenID Connect alone; the addresses of a SAML provider are its own"
+
+    def _oidc_lacks(self) -> Iterator[tuple[Location, str]]:
+        if not (self.issuer and self.client_id):
+            yield (), "an OIDC connection needs issuer and client_id"
 
 
 class ScimPart(_Part):
@@ -186,78 +217,81 @@ class OrganizationFile(_Part):
     scim: ScimPart = ScimPart()
 
     @model_validator(mode="after")
-    def _one_primary_owner(self) -> "OrganizationFile":
-        owners = [member for member in self.members if member.role is Role.PRIMARY_OWNER]
-        if len(owners) != 1:
-            raise ValueError(f"members: exactly one primary_owner is needed, there are {len(owners)}")
-        emails = [member.email.casefold() for member in self.members]
-        twice = sorted({email for email in emails if emails.count(email) > 1})
-        if twice:
-            raise ValueError(f"members: listed twice: {', '.join(twice)}")
-        ids = [connection.id for connection in self.connections]
-        if len(set(ids)) != len(ids):
-            raise ValueError("connections: an id is used twice")
-        unknown = sorted({member.connection for member in self.members if member.connection} - set(ids))
-        if unknown:
-            raise ValueError(f"members: no such connection: {', '.join(unknown)}")
+    def _agrees_with_itself(self) -> "OrganizationFile":
+        problems = [*self._primary_owners(), *self._twice(), *self._never_bound()]
+        if problems:
+            raise wrong(*problems)
         return self
+
+    def _primary_owners(self) -> Iterator[tuple[Location, str]]:
+        first = ""
+        for at, member in enumerate(self.members):
+            if member.role is Role.PRIMARY_OWNER and first:
+                yield ("members", at, "role"), f"exactly one primary_owner is needed, and {first} is one already"
+            elif member.role is Role.PRIMARY_OWNER:
+                first = member.email
+        if not first:
+            yield ("members",), "exactly one primary_owner is needed, there is none"
+
+    def _twice(self) -> Iterator[tuple[Location, str]]:
+        emails, ids = set[str](), set[str]()
+        for at, member in enumerate(self.members):
+            email = normal_email(member.email)
+            if email in emails:
+                yield ("members", at, "email"), f"{email} is listed twice"
+            emails.add(email)
+        for at, connection in enumerate(self.connections):
+            if connection.id in ids:
+                yield ("connections", at, "id"), f"{connection.id} is used twice"
+            ids.add(connection.id)
+
+    def _never_bound(self) -> Iterator[tuple[Location, str]]:
+        """Give the members whom no login could ever be: people are bound by an address in a domain of ours."""
+        ids, domains = {connection.id for connection in self.connections}, set(self.organization.domains)
+        for at, member in enumerate(self.members):
+            if member.connection and member.connection not in ids:
+                yield ("members", at, "connection"), f"there is no connection {member.connection}"
+            domain = email_domain(member.email)
+            if domain not in domains:
+                yield ("members", at, "email"), f"{domain} is none of organization.domains: nobody could log in by it"
 
 
 def read_file(path: Path) -> tuple[OrganizationFile, str]:
-    """Return the file's values and its text, in which `line_of` finds places.
+    """Return the file's values and its text, in which `places.line_of` finds places.
 
     Raises:
         FileInvalid: it cannot be read, is not TOML, has an unknown key or a wrong value.
     """
-    try:
-        raw = path.read_bytes()
-        text = raw[: MAX_FILE_BYTES + 1].decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileInvalid([f"{path.name}: cannot be read ({error.__class__.__name__})"]) from error
-    if len(raw) > MAX_FILE_BYTES:
-        raise FileInvalid([f"{path.name}: larger than {MAX_FILE_BYTES} bytes"])
+    text = _text(path)
+    places = Places(path.name, text)
     try:
         return OrganizationFile.model_validate(tomllib.loads(text)), text
     except tomllib.TOMLDecodeError as error:
-        raise FileInvalid([f"{path.name}: {error}"]) from error
+        raise FileInvalid([_not_toml(places, str(error))]) from error
     except ValidationError as error:
-        problems = [_problem(path.name, text, item["loc"], item["msg"]) for item in error.errors(include_input=False)]
-        raise FileInvalid(problems) from error
+        found = error.errors(include_input=False, include_url=False)
+        raise FileInvalid([places.problem(item["loc"], in_plain_words(item)) for item in found]) from error
 
 
-def _problem(name: str, text: str, location: tuple[int | str, ...], message: str) -> str:
-    place = ".".join(str(part) for part in location)
-    said = message.removeprefix("Value error, ")
-    return f"{name}:{line_of(text, location)}: {place + ': ' if place else ''}{said}"
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise FileInvalid([f"{path.name}: cannot be read: {error.strerror}"]) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise FileInvalid([f"{path.name}: larger than {MAX_FILE_BYTES} bytes"])
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise FileInvalid([f"{path.name}:{line}: not text in UTF-8"]) from error
 
 
-def line_of(text: str, location: tuple[int | str, ...]) -> int:
-    """Return the number of the line that says what `location` names, such as `("contract", "seats")`, or of
-    its table.
-    """
-    wanted, best = tuple(location), 1
-    table: tuple[int | str, ...] = ()
-    counts: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        if header:
-            table = _table(header[1] == "[[", header[2], counts)
-            best = number if wanted[: len(table)] == table else best
-        else:
-            key = _KEY.match(line)
-            if key and (*table, key[1]) == wanted[: len(table) + 1]:
-                return number
-    return best
-
-
-def _table(is_array: bool, name: str, counts: dict[str, int]) -> tuple[int | str, ...]:
-    words = name.split(".")
-    if is_array:
-        counts[name] = counts.get(name, -1) + 1
-    place: list[int | str] = []
-    for at, word in enumerate(words):
-        place.append(word)
-        prefix = ".".join(words[: at + 1])
-        if prefix in counts:
-            place.append(counts[prefix])
-    return tuple(place)
+def _not_toml(places: Places, said: str) -> str:
+    """Return the error with the line, which tomllib says in its last words; the others are about the file's end."""
+    found = _TOML_LINE.search(said)
+    line = int(found[1]) if found else max(1, len(places.text.splitlines()))
+    said = (said[: found.start()] if found else said.removesuffix(" (at end of document)")).strip()
+    if said == _UNCLOSED:
+        said = "a text in quotes is not closed on its line"
+    return f"{places.name}:{line}: not TOML: {said[:1].lower()}{said[1:]}"

@@ -2,7 +2,7 @@
 
 What a thief of the metadata's host could change (entity id, hosts, a new key) is never taken over by itself, unless the
 metadata is signed by a key that was pinned before: it is held, on record and shown by `sso-gate connections list`, and
-an operator approves it with `sso-gate connections import-metadata`.
+somebody approves it: an owner in the settings, or an operator with `sso-gate connections import-metadata`.
 """
 
 import json
@@ -25,6 +25,7 @@ from sso_gate.storage.runtime import Runtime
 MAX_METADATA_BYTES = 2 * 1024 * 1024
 MAX_PROBLEM = 300
 REMEMBER_SECONDS = 7 * 24 * 3600
+PUBLISHED = ("idp_entity_id", "sso_url", "slo_url", "slo_response_url", "certificates")
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +54,36 @@ async def last_look(runtime: Runtime, connection: str) -> Look:
     return Look(tuple(values.get("held", ())), values.get("problem", ""))
 
 
+async def published_change(runtime: Runtime, settings: SamlSettings) -> MetadataChange:
+    """Return what taking over the metadata that the provider publishes now would change.
+
+    Raises:
+        Refused: it cannot be fetched. InvalidInput: it cannot be used.
+    """
+    xml = await fetch_metadata(runtime, settings.metadata_url)
+    now = runtime.clock.now()
+    found = parse_identity_provider(xml, now=now, entity_id=settings.idp_entity_id, pinned=settings.certificates)
+    return compare(settings, found)
+
+
+async def forget_look(runtime: Runtime, connection: str) -> None:
+    """Forget what was held: somebody has approved it."""
+    await runtime.redis.delete(_key(connection))
+
+
+def still_pinned(known: Connection | None, wanted: Connection) -> Connection:
+    """Return the wanted connection with what is pinned already of metadata at the same address.
+
+    Applying a file again takes over nothing that was published meanwhile: looking there every hour does, by its rules.
+    """
+    if known is None or not isinstance(known.settings, SamlSettings) or not isinstance(wanted.settings, SamlSettings):
+        return wanted
+    before, after = known.settings, wanted.settings
+    if not after.metadata_url or after.metadata_url != before.metadata_url:
+        return wanted
+    return replace(wanted, settings=replace(after, **{name: getattr(before, name) for name in PUBLISHED}))
+
+
 async def refresh_metadata(runtime: Runtime) -> None:
     """Look at the metadata of every connection that has it by URL; what fails is tried again the next time."""
     for one in await runtime.database.read(partial(connections.with_metadata_url, keyring=runtime.keyring)):
@@ -68,10 +99,7 @@ async def _refresh(runtime: Runtime, known: Connection) -> Look:
     settings = known.settings
     if not isinstance(settings, SamlSettings):
         return Look()
-    xml = await fetch_metadata(runtime, settings.metadata_url)
-    now = runtime.clock.now()
-    found = parse_identity_provider(xml, now=now, entity_id=settings.idp_entity_id, pinned=settings.certificates)
-    change = compare(settings, found)
+    change = await published_change(runtime, settings)
     if change.changes and not change.held:
         await runtime.database.write(partial(_take_over, runtime=runtime, known=known, change=change))
     return Look(held=change.held)

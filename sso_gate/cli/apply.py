@@ -5,9 +5,13 @@ from pathlib import Path
 import click
 
 from sso_gate.apply.apply import Applied, apply
-from sso_gate.apply.file import FileInvalid, read_file
+from sso_gate.apply.file import read_file
+from sso_gate.apply.places import FileInvalid
+from sso_gate.billing.contract import Invoice
 from sso_gate.cli.session import ERROR, dry_run_option, json_option, run, say, show_json, stop, yes_option
 from sso_gate.storage.runtime import Runtime
+from sso_gate.web.format import money_with_code
+from sso_gate.web.language import ENGLISH
 
 
 @click.command("apply")
@@ -27,18 +31,28 @@ def apply_command(*, file: Path, dry_run: bool, yes: bool, as_json: bool) -> Non
         return await apply(runtime, wanted, folder=file.parent, text=text, name=file.name, dry_run=dry_run)
 
     applied = run(work)
-    for change in applied.changes:
-        say(f"would do: {change}" if dry_run else change)
-    if applied.invoice:
-        say(f"invoice {applied.invoice} {'would be ' if dry_run else ''}issued")
-    if not applied.changes:
-        say("nothing to change")
+    _tell(applied, dry_run=dry_run)
     if as_json:
         show_json(
             {
-                "organization": applied.organization,
+                "organization": applied.organization or None,
                 "changes": list(applied.changes),
-                "invoice": applied.invoice or None,
+                "invoice": _invoice_json(applied.invoice) if applied.invoice else None,
                 "dry_run": dry_run,
             }
         )
+
+
+def _tell(applied: Applied, *, dry_run: bool) -> None:
+    for change in applied.changes:
+        say(f"would do: {change}" if dry_run else change)
+    if applied.invoice:
+        bill = applied.invoice
+        amount = money_with_code(ENGLISH, bill.gross).replace("\N{NO-BREAK SPACE}", " ")
+        say(f"invoice {bill.number} {'would be ' if dry_run else ''}issued: {amount}, due on {bill.due_on}")
+    if not applied.changes:
+        say("nothing to change")
+
+
+def _invoice_json(invoice: Invoice) -> dict[str, object]:
+    return {"number": invoice.number, "gross": invoice.gross.to_json(), "due_on": invoice.due_on.isoformat()}

@@ -1,10 +1,21 @@
 """The organization file: what applying it does, that a second time does nothing, and what it refuses, by line."""
 
+import re
+
 import pytest
 
 from tests.integration.gate import Api, Organization
 
 OIDC = 'protocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"\nclient_secret = "s"'
+CHANGED = [
+    ('unit_price = "20.00"', 'unit_price = "30.00"'),
+    ("minimum_seats = 1", "minimum_seats = 2"),
+    ("payment_days = 30", "payment_days = 14"),
+    ('rate_percent = "19"', 'rate_percent = "7"'),
+    ('purchase_roles = ["owner", "primary_owner"]', 'purchase_roles = ["primary_owner"]'),
+    ('name = "Example GmbH"', 'name = "Example AG"'),
+    ('timezone = "Europe/Berlin"', 'timezone = "Europe/Zurich"'),
+]
 FILES = {"broken.toml": b"[organization", "binary.toml": b"\xff\xfe", "large.toml": b"#" * 1_100_000}
 
 
@@ -70,10 +81,77 @@ def test_applying_again_changes_what_differs(gate):
     assert people[organization.email("bea")]["role"] == "admin"
     assert people[organization.email("bea")]["state"] != "held", "seats are taken at the first login"
     organization.members[-1] = organization.members[-1].replace('"admin"', '"owner"')
-    assert gate.apply(organization).code == 0
+    ran = gate.apply(organization)
+    assert f'member {organization.email("bea")}: role: "admin" → "owner"\n' == ran.err
     people = {row["email"]: row for row in api.get("members").json()["data"]}
     assert people[organization.email("bea")]["role"] == "owner"
     assert [event["action"] for event in api.events()].count("organization.apply") == 3
+
+
+def quoted_renewal(gate, organization):
+    return gate.run("seats", "quote", "--org", organization.slug, "--add", "1", "--json").json()["renewal"]
+
+
+def differences(first_day):
+    """Return what applying CHANGED says, where the next term begins on this day."""
+    tax = '{{"category": "S", "rate_percent": "{}"}}'
+    return [
+        'contract.purchase_roles: ["owner", "primary_owner"] → ["primary_owner"]',
+        f'contract.unit_price: "20.00" → "30.00" from the next term, {first_day}',
+        f"contract.minimum_seats: 1 → 2 from the next term, {first_day}",
+        "contract.payment_days: 30 → 14 from the next invoice",
+        f"contract.tax: [{tax.format('19')}] → [{tax.format('7')}] from the next invoice",
+        'seller.name: "Example GmbH" → "Example AG" from the next invoice',
+        'seller.timezone: "Europe/Berlin" → "Europe/Zurich" from the next invoice',
+    ]
+
+
+def test_every_difference_of_the_contract_is_told_and_on_record_as_one_event(gate):
+    organization = gate.applied(Organization(seats=2))
+    api = Api(gate, gate.token(organization, "audit:read"))
+    text = organization.text()
+    for old, new in CHANGED:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    before = len(api.events())
+    renewal = quoted_renewal(gate, organization)
+    assert renewal["unit_price"] == "20.00"
+    said = differences(renewal["period_start"])
+    only_said = apply_text(gate, organization, text, "--dry-run", "--json")
+    assert only_said.json()["changes"] == said
+    assert len(api.events()) == before
+    ran = apply_text(gate, organization, text)
+    assert (ran.code, ran.err.splitlines()) == (0, said)
+    *_, event = api.events()
+    assert (event["action"], event["changes"]["done"]) == ("organization.apply", said)
+    assert len(api.events()) == before + 1
+    assert apply_text(gate, organization, text).err == "nothing to change\n"
+    assert quoted_renewal(gate, organization)["unit_price"] == "30.00"
+
+
+def test_who_buys_is_told_when_the_organization_has_another_name(gate):
+    organization = gate.applied(Organization(seats=1))
+    name = f"Organization {organization.slug}"
+    ran = apply_text(gate, organization, organization.text().replace(name, "Other Ltda."))
+    assert ran.err.splitlines() == [
+        f'organization.name: "{name}" → "Other Ltda."',
+        f'buyer.name: "{name}" → "Other Ltda." from the next invoice',
+    ]
+
+
+def test_the_first_invoice_is_told_with_its_amount_before_it_is_issued_and_when_it_is(gate):
+    organization = Organization(seats=100)
+    tried = gate.apply(organization, "--dry-run", "--json")
+    assert tried.json()["organization"] is None, "nothing was stored"
+    ran = gate.apply(organization, "--json")
+    issued = ran.json()["invoice"]
+    assert tried.json()["invoice"] == issued, "nothing was issued between the two"
+    assert issued["gross"] == {"amount": 2_856_000, "currency": "USD"}
+    amount = f"issued: USD 28,560.00, due on {issued['due_on']}\n"
+    assert tried.err.endswith(f"invoice {issued['number']} would be {amount}")
+    assert ran.err.endswith(f"invoice {issued['number']} {amount}")
+    again = gate.apply(organization, "--dry-run", "--json").json()
+    assert (again["organization"], again["invoice"]) == (ran.json()["organization"], None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +163,12 @@ def test_applying_again_changes_what_differs(gate):
         ('currency = "USD"', 'currency = "dollars"', "currency"),
         ('unit_price = "20.00"', 'unit_price = "-1"', "unit_price"),
         ("anchor_date = 2026-01-01", 'anchor_date = "soon"', "anchor_date"),
-        ('timezone = "America/Sao_Paulo"', 'timezone = "Moon/Base"', "timezone"),
+        ('timezone = "America/Sao_Paulo"', 'timezone = "Moon/Base"', "contract.timezone: 'Moon/Base'"),
+        ('timezone = "Europe/Berlin"', 'timezone = "Moon/Base"', "seller.timezone: 'Moon/Base'"),
+        ('price_per = "seat_month"', 'price_per = "seat_year"', "price_per: seat_month holds for the life"),
+        ('proration = "started_month"', 'proration = "month_plus_days"', "proration: started_month holds for the life"),
+        ('kind = "annual_invoiced"', 'kind = "monthly"', "contract.kind: annual_invoiced holds for the life"),
+        ('category = "S"', 'category = "XX"', "contract.tax: 'XX' is not one of"),
         ('locale = "pt-BR"', 'locale = "tlh"', "locale"),
         ('locale = "pt-BR"', 'locale = "pt-BR"\ncolour = "red"', "colour"),
         ('role = "primary_owner"', 'role = "king"', "role"),
@@ -99,6 +182,7 @@ def test_what_cannot_be_is_an_error_that_names_the_line_and_changes_nothing(gate
     at = line + (1 if "colour" in new else 0)
     assert f"{applied.slug}.toml:{at}: " in ran.err
     assert said in ran.err
+    assert not re.search(r"(\w+): \1: ", ran.err), "no word twice"
     assert (api.seats()["purchased"], len(api.events())) == before
 
 
@@ -121,7 +205,8 @@ def test_two_primary_owners_or_none_are_refused(gate):
 
 
 def test_a_domain_belongs_to_one_organization(gate, applied):
-    organization = Organization(domains=[applied.domain])
+    organization = Organization()
+    organization.domains.append(applied.domain)
     ran = gate.apply(organization)
     assert ran.code == 1
     assert applied.domain in ran.err
