@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 IDP    := tests/support/idp
+OLDER  := tests/support/canaille_scim.txt
 UV     ?= uv
 ARGS   ?=
 
@@ -12,6 +13,7 @@ ARGS   ?=
 checksum   = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/.installed-$(call checksum,requirements.lock pyproject.toml)
 TESTABLE  := $(VENV)/.testable-$(call checksum,requirements-test.lock pyproject.toml)
+CANAILLE  := $(VENV)/canaille-scim/.installed-$(call checksum,$(OLDER))
 NPM       := $(shell command -v npm 2>/dev/null)
 PROVIDERS := $(if $(NPM),$(IDP)/node_modules/.installed-$(call checksum,$(IDP)/package-lock.json))
 
@@ -25,13 +27,13 @@ install: $(INSTALLED) ## The virtual environment with the locked dependencies an
 demo: install ## Start everything on loopback and print the links to open
 	@$(BIN)/sso-gate demo
 
-test: $(TESTABLE) $(PROVIDERS) ## The whole suite; ARGS="tests/unit -x" for a part of it
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The whole suite; ARGS="tests/unit -x" for a part of it
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-soak: $(TESTABLE) $(PROVIDERS) ## The long programmes: fault runs and storms
+soak: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The long programmes: fault runs and storms
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
-bench: $(TESTABLE) $(PROVIDERS) ## Measurements, printed
+bench: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## Measurements, printed
 	@$(BIN)/python -m pytest -m bench -p no:randomly --capture=no $(ARGS)
 
 lint: $(TESTABLE) ## ruff, mypy and the import contracts (also part of `make test`)
@@ -77,6 +79,13 @@ $(TESTABLE): | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements-test.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.installed-* $(VENV)/.testable-* && touch $@ $(INSTALLED)
+
+# Canaille provisions with an older SCIM client than the suite's own; only its process looks into this folder.
+$(VENV)/canaille-scim/.installed-%: $(OLDER) | $(TESTABLE)
+	@echo "installing the SCIM client of Canaille"
+	@rm -rf $(@D)
+	@$(PIP) --no-deps --only-binary :all: --require-hashes --target $(@D) -r $(OLDER)
+	@touch $@
 
 # Without them the tests that need Node are left out, and say so.
 $(IDP)/node_modules/.installed-%:

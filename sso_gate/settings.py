@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
+from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,6 +25,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix")
 _SECRET_SETTINGS = ("secret_keys", "database_url", "redis_url", "smtp_url")
 MINIMUM_SECRET_LENGTH = 32
+LONGEST = timedelta(days=36_600)
+SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
 
 Network = IPv4Network | IPv6Network
 
@@ -40,12 +44,14 @@ def parse_duration(text: str) -> timedelta:
     """Return the time that `30m`, `8h`, `72h`, `90d` or `45s` says.
 
     Raises:
-        ValueError: anything else, and zero.
+        ValueError: anything else, zero, and more than a hundred years.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise ValueError("expected a whole number and a unit, such as 30m, 8h or 90d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if len(match[1]) > 9 or (found := timedelta(**{_UNITS[match[2]]: int(match[1])})) > LONGEST:
+        raise ValueError("expected a hundred years at most")
+    return found
 
 
 class Rate(BaseModel):
@@ -120,6 +126,27 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _smtp_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in SMTP_PORTS or not parts.hostname or parts.port == 0):
+        raise ValueError(f"expected one of {', '.join(f'{scheme}://' for scheme in SMTP_PORTS)} and a host")
+    return value
+
+
+def _mail_from(value: str) -> str:
+    name, at, host = parseaddr(value)[1].rpartition("@")
+    if value and not (name and at and _HOST.fullmatch(host.lower())):
+        raise ValueError("expected an address such as gate@example.com")
+    return value
+
+
+def _return_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [host for host in hosts if not _HOST.fullmatch(host.lower())]
+    if wrong:
+        raise ValueError(f"expected hosts such as app.example.com or app.localhost:8081, not {wrong[0]!r}")
+    return hosts
+
+
 def _secret_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     if any(len(key) < MINIMUM_SECRET_LENGTH for key in keys):
         raise ValueError(f"each key needs at least {MINIMUM_SECRET_LENGTH} characters")
@@ -148,7 +175,7 @@ class Settings(BaseModel):
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
     secret_keys: Annotated[Words, AfterValidator(_secret_keys)] = ()
     trusted_proxies: Networks = ()
-    return_hosts: Words = ()
+    return_hosts: Annotated[Words, AfterValidator(_return_hosts)] = ()
     workers: int = Field(default=1, ge=1, le=64)
     session_idle: Duration = timedelta(hours=8)
     session_max: Duration = timedelta(hours=24)
@@ -157,8 +184,8 @@ class Settings(BaseModel):
     quote_ttl: Duration = timedelta(minutes=30)
     allow_private_networks: Networks = ()
     denied_show_owners: Literal["none", "names"] = "none"
-    smtp_url: str = ""
-    mail_from: str = ""
+    smtp_url: Annotated[str, AfterValidator(_smtp_url)] = ""
+    mail_from: Annotated[str, AfterValidator(_mail_from)] = ""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

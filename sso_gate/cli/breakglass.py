@@ -40,7 +40,7 @@ def issue(*, email: str, slug: str, expires: str, yes: bool, dry_run: bool) -> N
         lifetime = parse_duration(expires)
     except ValueError as error:
         raise click.UsageError(f"--expires: {error}") from error
-    agreed(f"issue an emergency code for {email}", yes=yes, dry_run=dry_run)
+    agreed(f"issue an emergency code for {email}", yes=yes, dry_run=dry_run, slug=slug)
 
     async def work(caller: Caller) -> str | None:
         try:
@@ -91,7 +91,7 @@ def list_codes(*, slug: str, as_json: bool) -> None:
 @dry_run_option
 def revoke(*, code_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """End a code that was not used."""
-    agreed(f"revoke {code_id}", yes=yes, dry_run=dry_run)
+    agreed(f"revoke {code_id}", yes=yes, dry_run=dry_run, slug=slug)
 
     async def work(caller: Caller) -> None:
         await revoke_code(caller.runtime, caller.organization.id, code_id, by=OPERATOR)

@@ -1,16 +1,19 @@
 """`sso-gate invoices` and `sso-gate renew`."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import click
 
 from sso_gate.billing import documents
-from sso_gate.billing.renewal import RenewedContract, renew, renew_due
+from sso_gate.billing.renewal import RenewedContract, due_for_renewal, preview_renewal, renew
 from sso_gate.cli.seats import billing_refusals
 from sso_gate.cli.session import (
     NOT_FOUND,
     Caller,
+    agreed,
     dry_run_option,
     json_option,
     org_option,
@@ -22,10 +25,17 @@ from sso_gate.cli.session import (
     stop,
     yes_option,
 )
+from sso_gate.errors import NotFound
 from sso_gate.organizations import store as organizations
 from sso_gate.storage.runtime import Runtime
 
 PAGE = 200
+
+
+class _OnContract(Protocol):
+    """What is done with one contract: renewed, or previewed."""
+
+    def __call__(self, runtime: Runtime, organization_id: str, *, now: datetime) -> Awaitable[RenewedContract]: ...
 
 
 @click.group("invoices")
@@ -53,20 +63,16 @@ def list_invoices(*, slug: str, as_json: bool) -> None:
         show_json([one.to_json(now) for one in rows])
         return
     show_table(
-        ("Number", "Issued", "Due", "Status", "What", "Gross (minor units)", "Currency"),
+        ("Number", "Issued", "Due", "Status", "What", "Gross"),
         [
-            (
-                one.number,
-                one.issued_on,
-                one.due_on,
-                one.status(now),
-                one.lines[0].text,
-                one.gross.amount,
-                one.gross.currency,
-            )
+            (one.number, one.issued_on, one.due_on, one.status(now), one.lines[0].text, _money(one.gross))
             for one in rows
         ],
     )
+
+
+def _money(amount: documents.Money) -> str:
+    return documents.money_text(amount, "en")
 
 
 def _one(slug: str, number: str) -> tuple[documents.Invoice, datetime]:
@@ -96,9 +102,14 @@ def show(*, number: str, slug: str, as_json: bool) -> None:
 @invoices_group.command("explain")
 @click.argument("number")
 @org_option
-def explain(*, number: str, slug: str) -> None:
+@json_option
+def explain(*, number: str, slug: str, as_json: bool) -> None:
     """Print how each amount came about, from the stored document alone."""
-    click.echo(documents.explain(_one(slug, number)[0]))
+    text = documents.explain(_one(slug, number)[0])
+    if as_json:
+        show_json({"number": number, "explanation": text.splitlines()})
+    else:
+        click.echo(text)
 
 
 @invoices_group.command("download")
@@ -137,40 +148,56 @@ def _written(found: documents.Invoice, kind: str) -> bytes:
 @dry_run_option
 @json_option
 def renew_command(*, slug: str, as_of: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Invoice the next term of every contract whose term is over. A second run does nothing."""
-    del yes
+    """Invoice the next term of every contract whose term is over. A second run does nothing.
+
+    Shows the terms and asks, where there is a terminal to ask at. Every contract at an instant that has not come takes
+    --yes: what is invoiced stays invoiced.
+    """
     instant = _instant(as_of) if as_of else None
 
-    async def work(runtime: Runtime) -> list[RenewedContract]:
-        if not slug and instant is None:
-            return await renew_due(runtime)
-        every = await runtime.database.read(organizations.every)
-        chosen = [one for one in every if slug in ("", one.slug)]
-        if slug and not chosen:
-            stop(NOT_FOUND, f"no organization {slug}")
-        return [await renew(runtime, one.id, now=instant or runtime.clock.now()) for one in chosen]
+    async def each(runtime: Runtime, use: _OnContract) -> list[RenewedContract]:
+        now = instant or runtime.clock.now()
+        if now > runtime.clock.now() and not (slug or yes or dry_run):
+            raise click.UsageError("--as-of is in the future, and no --org is named: say --yes for every contract")
+        chosen = [await _named(runtime, slug)] if slug else await due_for_renewal(runtime, now=now)
+        return [one for customer in chosen if (one := await use(runtime, customer, now=now)).renewed]
 
-    if dry_run:
-        say("nothing was renewed")
-        return
     with billing_refusals():
-        found = [one for one in run(work) if one.renewed]
-    lines = [
+        due = run(lambda runtime: each(runtime, preview_renewal))
+        for line in _terms(due):
+            say(f"{line['org']}: term from {line['term']}, {line['seats']} seats, {line['due']}")
+        if dry_run or not due:
+            say("nothing was renewed" if due else "nothing is due")
+            renewed = []
+        else:
+            agreed("Issue these invoices", yes=yes, dry_run=False)
+            renewed = run(lambda runtime: each(runtime, renew))
+    lines = _terms(due if dry_run else renewed)
+    if as_json:
+        show_json([{**line, "invoice": None} for line in lines] if dry_run else lines)
+    for line in _terms(renewed):
+        say(f"{line['org']}: invoice {line['invoice']}")
+
+
+async def _named(runtime: Runtime, slug: str) -> str:
+    organization = await runtime.database.read(lambda tx: organizations.by_slug(tx, slug))
+    if organization is None:
+        raise NotFound(f"no organization {slug}")
+    return organization.id
+
+
+def _terms(found: list[RenewedContract]) -> list[dict[str, object]]:
+    return [
         {
             "org": one.organization.slug,
             "term": str(term.term.starts_on),
             "seats": term.seats,
+            "due": _money(term.invoice.gross),
             "invoice": term.invoice.number,
         }
         for one in found
         for term in one.renewed
     ]
-    if as_json:
-        show_json(lines)
-    for line in lines:
-        say(f"{line['org']}: term from {line['term']}, {line['seats']} seats, invoice {line['invoice']}")
-    if not lines:
-        say("nothing is due")
 
 
 def _instant(text: str) -> datetime:

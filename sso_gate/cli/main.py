@@ -16,6 +16,10 @@ COMMANDS = {
         "Start everything on this machine, with a provider and an application to try it with.",
     ),
     "invoices": ("invoices:invoices_group", "Invoices and credit notes."),
+    "keys": (
+        "keys:keys_group",
+        "The gate's own keys, which identity providers know: changing them without a break.",
+    ),
     "members": ("members:members_group", "Members: who they are, and whose seat goes where."),
     "migrate": ("serve:migrate_command", "Bring the database to the version of this release."),
     "openapi": ("openapi:openapi_command", "Print the description of the JSON API (OpenAPI 3.1)."),

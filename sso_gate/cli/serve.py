@@ -11,7 +11,6 @@ import click
 
 from sso_gate.cli.session import (
     ERROR,
-    SETTINGS_INVALID,
     TRY_LATER,
     dry_run_option,
     json_option,
@@ -19,6 +18,7 @@ from sso_gate.cli.session import (
     settings_or_exit,
     show_json,
     stop,
+    stop_for,
     yes_option,
 )
 from sso_gate.connections import store as connections
@@ -52,9 +52,9 @@ def serve_command(*, no_worker: bool) -> None:
 
             asyncio.run(_prepare(complete))
             code = serve(complete, with_worker=not no_worker)
-    except Unavailable as trouble:
-        stop(TRY_LATER, f"try later: {trouble.detail}")
-    except (SsoGateError, OSError) as error:
+    except SsoGateError as error:
+        stop_for(error)
+    except OSError as error:
         stop(ERROR, str(error))
     sys.exit(code)
 
@@ -89,15 +89,15 @@ async def _prepare(settings: Settings) -> None:
 
 @click.command("worker")
 def worker_command() -> None:
-    """Do the worker's duties alone: outbox, holds, renewals, reconciliation."""
+    """Do the worker's duties alone: outbox, holds, renewals, reconciliation. Its metrics are on SSO_GATE_ADMIN_BIND."""
     from sso_gate.server import run_worker
 
     try:
         with with_own_servers(settings_or_exit()) as complete:
             asyncio.run(run_worker(complete))
-    except Unavailable as trouble:
-        stop(TRY_LATER, f"try later: {trouble.detail}")
     except SsoGateError as error:
+        stop_for(error)
+    except OSError as error:
         stop(ERROR, str(error))
 
 
@@ -119,15 +119,17 @@ def migrate_command(*, yes: bool, dry_run: bool) -> None:
 
     try:
         before, after = asyncio.run(work())
-    except Unavailable as trouble:
-        stop(TRY_LATER, f"try later: {trouble.detail}")
     except SsoGateError as error:
-        stop(ERROR, str(error))
+        stop_for(error)
     say(
         f"database at version {after}"
         if before == after
         else f"{before or 'empty'} -> {after}{' (not done)' if dry_run else ''}"
     )
+
+
+def _at(version: str | None) -> str:
+    return f"at version {version}" if version else "empty"
 
 
 @click.command("check")
@@ -143,7 +145,7 @@ def check_command(*, as_json: bool) -> None:
         found = {}
         try:
             version = await migrate.current(runtime.database)
-            found["database"] = "ok" if version == migrate.newest() else f"at version {version}: run sso-gate migrate"
+            found["database"] = "ok" if version == migrate.newest() else f"{_at(version)}: run sso-gate migrate"
         except Unavailable as trouble:
             found["database"] = trouble.detail
         try:
@@ -158,7 +160,7 @@ def check_command(*, as_json: bool) -> None:
         with with_own_servers(settings) as complete:
             found = asyncio.run(work(complete))
     except SsoGateError as error:
-        stop(SETTINGS_INVALID, str(error))
+        stop_for(error)
     found = {"settings": "ok", **found}
     if as_json:
         show_json(found)
@@ -166,4 +168,4 @@ def check_command(*, as_json: bool) -> None:
         for name, word in found.items():
             click.echo(f"{name}\t{word}")
     if any(word != "ok" and "run sso-gate migrate" not in word for word in found.values()):
-        stop(ERROR, "not everything answers")
+        stop(TRY_LATER, "not everything answers")

@@ -5,13 +5,17 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import click
+from sqlalchemy import Connection
 
 from sso_gate.audit.event import Actor
 from sso_gate.embedded.defaults import with_own_servers
-from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, SsoGateError, Unavailable
+from sso_gate.errors import Conflict, InvalidInput, NoSeatFree, NotFound, Reason, Refused, SsoGateError, Unavailable
+from sso_gate.members import store as members
+from sso_gate.members.member import Member
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.settings import Settings, SettingsInvalid, load_settings
@@ -50,7 +54,7 @@ def run(work: Callable[[Runtime], Awaitable[T]]) -> T:
         with with_own_servers(settings) as complete:
             return asyncio.run(_on_runtime(complete, work))
     except SsoGateError as error:
-        _stop_for(error)
+        stop_for(error)
 
 
 async def _on_runtime(settings: Settings, work: Callable[[Runtime], Awaitable[T]]) -> T:
@@ -84,10 +88,15 @@ def run_for(slug: str, work: Callable[[Caller], Awaitable[T]]) -> T:
     return run(for_organization)
 
 
-def _stop_for(error: SsoGateError) -> NoReturn:
+def stop_for(error: SsoGateError) -> NoReturn:
+    """Say what went wrong and end with the exit code of its kind."""
     match error:
+        case SettingsInvalid(problems=problems):
+            stop(SETTINGS_INVALID, *problems)
         case NotFound():
             stop(NOT_FOUND, str(error))
+        case NoSeatFree():
+            stop(NO_SEAT, str(error))
         case Conflict():
             stop(CONFLICT, str(error))
         case InvalidInput():
@@ -100,16 +109,30 @@ def _stop_for(error: SsoGateError) -> NoReturn:
             stop(ERROR, str(error))
 
 
-def agreed(question: str, *, yes: bool, dry_run: bool) -> None:
+def agreed(question: str, *, yes: bool, dry_run: bool, slug: str = "", people: Sequence[str] = ()) -> None:
     """Return when the change may be made: by `--yes`, by a person's yes, or with no terminal there to ask at.
 
-    What costs money asks in every case. `--dry-run` ends the command here, with 0.
+    What costs money asks in every case. `--dry-run` ends the command here: with 0, or with 3 when the organization, or
+    a member of it whose address is among `people`, is not known.
     """
     if dry_run:
+        if slug:
+            run_for(slug, partial(_know, people))
         say(f"would do: {question}")
         sys.exit(0)
     if not yes and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)
+
+
+async def _know(people: Sequence[str], caller: Caller) -> None:
+    organization = caller.organization.id
+    for email in people:
+        if await caller.runtime.database.read(partial(_member, organization=organization, email=email)) is None:
+            raise NotFound(f"no member {email}")
+
+
+def _member(tx: Connection, *, organization: str, email: str) -> Member | None:
+    return members.find(tx, organization, email)
 
 
 def stop(code: int, *lines: str) -> NoReturn:

@@ -41,7 +41,7 @@ def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None
     except ValueError as error:
         raise click.UsageError(f"--expires: {error}") from error
     wanted = frozenset(Scope(scope) for scope in scopes)
-    agreed(f"make a token for {' '.join(sorted(wanted))}", yes=yes, dry_run=dry_run)
+    agreed(f"make a token for {' '.join(sorted(wanted))}", yes=yes, dry_run=dry_run, slug=slug)
 
     async def work(caller: Caller) -> NewToken:
         organization = caller.organization.id
@@ -93,7 +93,7 @@ def list_tokens(*, slug: str, as_json: bool) -> None:
 @dry_run_option
 def revoke(*, token_id: str, slug: str, yes: bool, dry_run: bool) -> None:
     """End a token."""
-    agreed(f"revoke {token_id}", yes=yes, dry_run=dry_run)
+    agreed(f"revoke {token_id}", yes=yes, dry_run=dry_run, slug=slug)
 
     async def work(caller: Caller) -> None:
         await revoke_token(caller.runtime, caller.organization.id, token_id, by=OPERATOR)

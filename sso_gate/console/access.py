@@ -13,7 +13,7 @@ from sso_gate.breakglass.manage import issued_codes
 from sso_gate.connections import store as connections
 from sso_gate.connections.certificates import CertificateExpiry, certificates_expiry
 from sso_gate.connections.connection import Connection, SamlSettings
-from sso_gate.connections.manage import change_connection, connection_of
+from sso_gate.connections.manage import change_connection, connection_of, made_in_console
 from sso_gate.console.frame import ZONE, Visit, visit
 from sso_gate.errors import Conflict
 from sso_gate.login.trial import Trials
@@ -107,6 +107,7 @@ async def connection_page(request: Request, at: Visit, known: Connection, *, pro
         may_manage=at.may_manage,
         tested=await Trials(at.runtime.redis).passed(known),
         own=known.id == at.came_by,
+        editable=await made_in_console(at.runtime, known.id),
         problem=problem,
     )
 

@@ -3,7 +3,7 @@ bottom.
 """
 
 import secrets
-from datetime import date
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -15,15 +15,19 @@ from sso_gate.billing import documents, purchase
 from sso_gate.console.billing_words import Problem, order_problem, price_problem
 from sso_gate.console.frame import ZONE, Visit, visit
 from sso_gate.console.invoices import rows_of
-from sso_gate.console.waiting import waiting_rows
+from sso_gate.console.waiting import WaitingPerson, waiting_rows
 from sso_gate.errors import Conflict, InvalidInput, NotFound
+from sso_gate.members.directory import idle
 from sso_gate.members.roles import Area
+from sso_gate.seats.forecast import Forecast
 from sso_gate.waiting.people import waiting_people
 from sso_gate.web import format as written
 from sso_gate.web.limits import Field, read_form, read_query
 from sso_gate.web.templates import render
 
 LAST_INVOICES = 5
+FIRST_WAITING = 10
+UNUSED_FOR = timedelta(days=60)
 MAX_SEATS_PER_ORDER = 10_000
 _KEY = Field(max_length=64, required=True)
 _PRICE_PROBLEMS = (purchase.BillingError, InvalidInput)
@@ -41,14 +45,29 @@ async def home(request: Request) -> Response:
         frame=await at.frame(),
         zone=ZONE,
         seats=seats,
-        people=waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now()),
+        people=await _first_in_line(at, FIRST_WAITING),
         invoices=rows_of(issued, at.runtime.clock.now()),
         may_buy=at.may_buy,
         hold_for_waiting=at.organization.hold_for_waiting,
         history=outlook.history,
         forecast=outlook.forecast,
+        with_more=await _with_more(at, seats, outlook.forecast),
+        idle=await _idle(at),
+        idle_days=UNUSED_FOR.days,
         what_if=await _what_if(request, at),
     )
+
+
+async def _with_more(at: Visit, seats: purchase.SeatsOverview, expected: Forecast | None) -> purchase.WithMore | None:
+    """Return how long seats would last for those who wait and as many as came lately; None while some are free."""
+    if seats.available or expected is None or expected.change <= 0:
+        return None
+    return await purchase.outlook_with(at.runtime, at.organization.id, seats.waiting + expected.change)
+
+
+async def _idle(at: Visit) -> int:
+    since = at.runtime.clock.now() - UNUSED_FOR
+    return await at.runtime.database.read(lambda tx: idle(tx, at.organization.id, since=since))
 
 
 async def _what_if(request: Request, at: Visit) -> dict[str, object]:
@@ -59,7 +78,7 @@ async def _what_if(request: Request, at: Visit) -> dict[str, object]:
         "add": asked["add"],
         "on": asked["on"] or today.isoformat(),
         "preview": None,
-        "error": "",
+        "problem": None,
     }
     if not asked["add"] or not at.may_buy:
         return what
@@ -69,7 +88,7 @@ async def _what_if(request: Request, at: Visit) -> dict[str, object]:
             at.runtime, organization=at.organization, add=_whole(asked["add"], at), on=on
         )
     except _PRICE_PROBLEMS as error:
-        what["error"] = price_problem(error, at.language)["text"]
+        what["problem"] = price_problem(error, at.language)
     return what
 
 
@@ -151,7 +170,7 @@ async def done(request: Request) -> Response:
         zone=ZONE,
         order=placed.order,
         invoice=placed.invoice,
-        people=waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now()),
+        people=await _first_in_line(at, MAX_SEATS_PER_ORDER),
     )
 
 
@@ -161,6 +180,11 @@ def written_price(at: Visit, preview: purchase.Preview) -> str:
     left = f"{written.number(at.language, line.seats)} × {written.price(at.language, line.unit_price, line.currency)}"
     months = f"{written.months(at.language, line.months)}" + ("" if line.price_per == "seat_month" else "/12")
     return f"{left} × {months} = {written.money_with_code(at.language, line.amount)}"
+
+
+async def _first_in_line(at: Visit, number: int) -> list[WaitingPerson]:
+    people = await waiting_people(at.runtime, at.organization.id, limit=number)
+    return waiting_rows(people, at.runtime.clock.now())
 
 
 async def _buyer(request: Request) -> Visit:

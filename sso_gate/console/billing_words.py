@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sso_gate.errors import InvalidInput
 from sso_gate.web.catalogues import translations
 from sso_gate.web.format import number
 from sso_gate.web.language import Language
@@ -21,11 +22,13 @@ _OTHERWISE = _("This could not be ordered. Nothing was charged.")
 
 
 def price_problem(error: Exception, language: Language) -> Problem:
-    """Return why there is no price, at the field for the number of seats where that can be changed there."""
+    """Return why there is no price, at the field where that can be changed."""
     said = translations(language.tag)
     sentence = _SENTENCES.get(_code(error))
     if sentence:
         return {"field": "", "text": said.gettext(sentence)}
+    if isinstance(error, InvalidInput) and error.field == "on":
+        return {"field": "on", "text": said.gettext(_("Enter a day, such as 2027-06-15"))}
     text = said.gettext(_("Enter a whole number from 1 to %(max)s")) % {"max": number(language, MAX_SEATS)}
     return {"field": "add", "text": text}
 

@@ -90,7 +90,7 @@ def may_pass(member: Member, method: str, path: str) -> bool:
 
 def areas_of(member: Member) -> tuple[Area, ...]:
     """Return the areas that the member may open, in the order of the navigation."""
-    order = (Area.MEMBERS, Area.BILLING, Area.ACCESS, Area.AUDIT, Area.DEVELOPER)
+    order = (Area.MEMBERS, Area.BILLING, Area.ACCESS, Area.AUDIT, Area.NOTIFICATIONS, Area.DEVELOPER)
     return tuple(area for area in order if member.may(area) is not Permission.NONE)
 
 

@@ -18,24 +18,29 @@ from sso_gate.web.limits import Field, read_query
 from sso_gate.web.templates import render
 
 PAGE = 50
+AT_ONCE = 500
 _NUMBER = Field(max_length=64)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One document in the list; `text` is the sentence of its first line."""
+    """One document in the list; `text` is the sentence of its first line, in the language of the document."""
 
     number: str
     kind: str
     issued_on: date
     text: str
+    language: str
     gross: Amount
     status: str
 
 
 def rows_of(issued: Sequence[documents.Invoice], now: datetime) -> list[Row]:
     """Return the documents as rows, in their order, with their state as of now."""
-    return [Row(one.number, one.kind, one.issued_on, one.lines[0].text, one.gross, one.status(now)) for one in issued]
+    return [
+        Row(one.number, one.kind, one.issued_on, one.lines[0].text, one.locale, one.gross, one.status(now))
+        for one in issued
+    ]
 
 
 async def listing(request: Request) -> Response:
@@ -67,10 +72,21 @@ async def one(request: Request) -> Response:
         number=invoice.number,
         kind=invoice.kind,
         status=invoice.status(at.runtime.clock.now()),
+        spoken=invoice.locale,
         document=Markup(documents.invoice_html(invoice, fragment=True)),  # noqa: S704 - escaped where it is made
         stylesheet="/settings/billing/invoices/document.css",
         refers_to=invoice.refers_to,
     )
+
+
+async def export(request: Request) -> Response:
+    """Every line of every document, oldest first, as CSV."""
+    at = await visit(request, Area.BILLING)
+    found: list[documents.Invoice] = []
+    while page := await documents.invoices(at.runtime, at.organization, found[-1].number if found else None, AT_ONCE):
+        found += page
+    headers = {"content-disposition": f'attachment; filename="invoices-{at.organization.slug}.csv"'}
+    return Response(documents.lines_csv(found[::-1]), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def stylesheet(request: Request) -> Response:
@@ -94,6 +110,7 @@ def routes() -> list[Route]:
     return [
         Route("/settings/billing/invoices", listing),
         Route("/settings/billing/invoices/document.css", stylesheet),
+        Route("/settings/billing/invoices/lines.csv", export),
         Route("/settings/billing/invoices/{number}.pdf", pdf),
         Route("/settings/billing/invoices/{number}", one),
     ]

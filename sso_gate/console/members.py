@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from sso_gate.admission.invites import invites
 from sso_gate.admission.revoke import Revoker
+from sso_gate.billing import purchase
 from sso_gate.console.frame import ZONE, Visit, visit
 from sso_gate.console.members_words import release_problem
 from sso_gate.console.waiting import WaitingPerson, waiting_rows
@@ -24,6 +26,7 @@ from sso_gate.web.limits import Field, read_form, read_query
 from sso_gate.web.templates import render
 
 PAGE = 50
+REQUESTS_PAGE = 20
 _EMAIL = Field(max_length=320, required=True)
 _FILTERS = {"q": Field(100), "role": Field(20), "state": Field(20), "sort": Field(20)}
 
@@ -48,7 +51,8 @@ async def listing(request: Request) -> Response:
         csv=_address(kept, "/export.csv"),
         done=asked["done"],
         may_manage=at.may_manage,
-        waiting_count=len(await _waiting(at)) if at.may_manage else 0,
+        waiting_count=await _waiting_count(at) if at.may_manage else 0,
+        invite_count=len(await invites(at.runtime, at.organization.id)) if at.may_manage else 0,
         older=_address({**kept, "page": str(page + 1)}) if len(found) > PAGE else "",
         newer=_address(kept) if page > 1 else "",
     )
@@ -119,8 +123,13 @@ async def reassign(request: Request) -> Response:
     return RedirectResponse("/settings/members?done=reassigned", HTTPStatus.SEE_OTHER)
 
 
-async def _waiting(at: Visit) -> list[WaitingPerson]:
-    return waiting_rows(await waiting_people(at.runtime, at.organization.id), at.runtime.clock.now())
+async def _waiting(at: Visit, *, limit: int = 200, skip: int = 0) -> list[WaitingPerson]:
+    people = await waiting_people(at.runtime, at.organization.id, limit=limit, skip=skip)
+    return waiting_rows(people, at.runtime.clock.now())
+
+
+async def _waiting_count(at: Visit) -> int:
+    return (await purchase.seats_overview(at.runtime, at.organization.id)).waiting
 
 
 async def _member(at: Visit, request: Request) -> Member:
@@ -148,13 +157,19 @@ async def _release_page(
 
 
 async def _requests_page(request: Request, at: Visit, errors: list[dict[str, str]]) -> Response:
+    page = _page_number(read_query(request, page=Field(max_length=6))["page"])
+    found = await _waiting(at, limit=REQUESTS_PAGE + 1, skip=(page - 1) * REQUESTS_PAGE)
     return render(
         request,
         "console/requests.html",
         HTTPStatus.CONFLICT if errors else HTTPStatus.OK,
         frame=await at.frame(),
         zone=ZONE,
-        people=await _waiting(at),
+        people=found[:REQUESTS_PAGE],
+        older=f"?page={page + 1}" if len(found) > REQUESTS_PAGE else "",
+        newer="/settings/members/requests" if page > 1 else "",
+        waiting_count=await _waiting_count(at),
+        invite_count=len(await invites(at.runtime, at.organization.id)),
         may_buy=at.may_buy,
         errors=errors,
     )

@@ -10,6 +10,17 @@ _CONFLICT = _("That is not possible now: the seat was released, or the other per
 _ADDRESS = _("Enter an email address, such as ana@example.com")
 _NONE_FREE = _("No seat is free to be held. Release one, or add seats.")
 
+_NONE_TO_INVITE = _("No seat is free to be kept for them. Release one, or ask an Owner to add seats.")
+_DOMAIN = _("Enter an address in one of your organization's domains")
+_NOT_INVITED = _("This person has a seat already, waits for one, or is deactivated.")
+
+
+def invite_problem(error: Exception, none_free: bool, language: Language) -> dict[str, str]:
+    """Return why nobody was invited, at the field for the address; `none_free`: because all seats are taken."""
+    told = _NONE_TO_INVITE if none_free else _NOT_INVITED
+    sentence = _DOMAIN if isinstance(error, InvalidInput) else told
+    return {"field": "email", "text": translations(language.tag).gettext(sentence)}
+
 
 def release_problem(error: Exception | str, language: Language) -> dict[str, str]:
     """Return the sentence for what was raised; it belongs to no field."""

@@ -2,7 +2,21 @@
 
 from starlette.routing import Route
 
-from sso_gate.console import access, audit, billing, developer, emergency, invoices, members, trials
+from sso_gate.console import (
+    access,
+    audit,
+    billing,
+    connection_edit,
+    developer,
+    emergency,
+    invites,
+    invoices,
+    members,
+    notifications,
+    trials,
+    webhooks,
+    wizard,
+)
 
 
 def console_routes() -> list[Route]:
@@ -11,9 +25,14 @@ def console_routes() -> list[Route]:
         *billing.routes(),
         *invoices.routes(),
         *members.routes(),
+        *invites.routes(),
         *emergency.routes(),
+        *wizard.routes(),
+        *connection_edit.routes(),
         *trials.routes(),
         *access.routes(),
         *audit.routes(),
+        *notifications.routes(),
         *developer.routes(),
+        *webhooks.routes(),
     ]

@@ -1,15 +1,19 @@
 """The gate's own process in the demonstration: what `migrate`, `apply` and `serve` do, one after the other.
 
 `python -m sso_gate.demo.gate_process FILE.toml`. One thing differs from the commands: the connections are marked as
-made by the demonstration, whose provider vouches for everybody, so that the ordinary `serve` refuses them.
+made by the demonstration, whose provider vouches for everybody, so that the ordinary `serve` refuses them. Between
+`apply` and `serve` the year before today passes (`history.py`).
 """
 
 import asyncio
 import sys
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 from sso_gate.apply.apply import apply
 from sso_gate.apply.file import read_file
+from sso_gate.clock import SystemClock
+from sso_gate.demo.history import Travelled, live_through
 from sso_gate.embedded.defaults import with_own_servers
 from sso_gate.errors import SsoGateError
 from sso_gate.server import serve
@@ -33,10 +37,13 @@ def main() -> int:
 
 async def _prepare(settings: Settings, file: Path) -> None:
     wanted, text = read_file(file)
-    runtime = open_runtime(settings)
+    begins, today = wanted.contract.anchor_date, SystemClock().now()
+    clock = Travelled(datetime.combine(begins, time(12), UTC))
+    runtime = open_runtime(settings, clock)
     try:
         await migrate.migrate(runtime.database)
         await apply(runtime, wanted, folder=file.parent, text=text, name=file.name, maker=MAKER)
+        await live_through(runtime, clock, begins=begins, until=today)
     finally:
         await runtime.close()
 

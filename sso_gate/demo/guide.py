@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sso_gate.demo.addresses import Addresses
 from sso_gate.demo.people import ANA, BRUNO, CARLA, DAVI, ELENA, PEOPLE
-from sso_gate.demo.story import OIDC_CONNECTION, SAML_CONNECTION, SEATS, SLUG
+from sso_gate.demo.story import OIDC_CONNECTION, SAML_CONNECTION, SLUG
 
 CONNECTIONS = {"saml": SAML_CONNECTION, "oidc": OIDC_CONNECTION}
 
@@ -24,7 +24,6 @@ def write_for_programs(folder: Path, addresses: Addresses, settings: Mapping[str
         "application": addresses.app.origin,
         "provider": addresses.provider.origin,
         "organization": SLUG,
-        "seats": SEATS,
         "people": people,
     }
     (folder / "demo.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -74,7 +73,7 @@ def _steps(addresses: Addresses) -> list[str]:
     app, billing = addresses.app.origin + "/", addresses.gate.origin + "/settings/billing"
     return [
         f"Open {app} as {BRUNO.email} ({SAML_CONNECTION}): the application knows who you are.",
-        f"In another window the same as {CARLA.email} ({OIDC_CONNECTION}): the last of {SEATS} seats is taken.",
+        f"In another window the same as {CARLA.email} ({OIDC_CONNECTION}): both were invited; no seat is left now.",
         f"In a third window as {DAVI.email} or {ELENA.email}: no seat is free. Ask for one, and leave the page open.",
         f"Open {billing} as {ANA.email} ({SAML_CONNECTION}): press the pencil, add seats, review the price, Update.",
         "Look at the third window again: it has gone on into the application. Ana's invoice is under Billing.",

@@ -23,8 +23,8 @@ class Person:
 
 
 ANA = Person("u-1001", f"ana@{DOMAIN}", "Ana Souza", "saml", ("finance",), "Primary Owner: she may add seats")
-BRUNO = Person("u-1002", f"bruno@{DOMAIN}", "Bruno Lima", "saml", ("sales",), "Works here")
-CARLA = Person("u-1003", f"carla@{DOMAIN}", "Carla Gómez", "oidc", ("sales",), "Works here")
+BRUNO = Person("u-1002", f"bruno@{DOMAIN}", "Bruno Lima", "saml", ("sales",), "Invited: a seat is kept")
+CARLA = Person("u-1003", f"carla@{DOMAIN}", "Carla Gómez", "oidc", ("sales",), "Invited: a seat is kept")
 DAVI = Person("u-1004", f"davi@{DOMAIN}", "Davi Rocha", "saml", ("support",), "First day at work")
 ELENA = Person("u-1005", f"elena@{DOMAIN}", "Elena Ruiz", "oidc", ("support",), "First day at work")
 

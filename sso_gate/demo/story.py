@@ -1,4 +1,4 @@
-"""The story: Acme has bought three seats, and five people want to work.
+"""The story: Acme has a contract, an owner and a seat for everybody who works there, until today.
 
 Written as an organization file like any other and read by the ordinary `apply`: nothing in the product knows it.
 """
@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from sso_gate.demo.addresses import Addresses
-from sso_gate.demo.people import ANA, BRUNO, CARLA, DOMAIN, Person
+from sso_gate.demo.people import ANA, DOMAIN, Person
 from sso_gate.demo.provider.registry import Client, Provider, ServiceProvider
 from sso_gate.demo.provider.saml_messages import metadata
 from sso_gate.protocols.protocol import Endpoints
@@ -17,8 +17,9 @@ SLUG = "acme"
 SAML_CONNECTION = "acme-saml"
 OIDC_CONNECTION = "acme-oidc"
 CLIENT_ID = "sso-gate"
-SEATS = 3
-MONTHS_SINCE_START = 3
+FIRST_SEATS = 10
+TERM_MONTHS = 12
+MONTHS_SINCE_START = TERM_MONTHS + 1
 FILE_NAME = "organization.toml"
 
 _FILE = """\
@@ -81,13 +82,13 @@ def registered_client(addresses: Addresses) -> Client:
 
 
 def write_story(folder: Path, provider: Provider, *, today: date) -> Path:
-    """Return the organization file, written with what it refers to; the contract has run for some months by `today`."""
+    """Return the organization file, written with what it refers to; the contract began a year and a month before."""
     text = _FILE.format(
         slug=SLUG,
         domain=DOMAIN,
-        anchor_date=months_before(today, MONTHS_SINCE_START).isoformat(),
-        seats=SEATS,
-        members=_member(ANA, role="primary_owner") + _member(BRUNO, role="user") + _member(CARLA, role="user"),
+        anchor_date=first_day(today).isoformat(),
+        seats=FIRST_SEATS,
+        members=_member(ANA, role="primary_owner"),
         saml=SAML_CONNECTION,
         oidc=OIDC_CONNECTION,
         issuer=provider.origin,
@@ -99,9 +100,14 @@ def write_story(folder: Path, provider: Provider, *, today: date) -> Path:
     return folder / FILE_NAME
 
 
-def months_before(day: date, months: int) -> date:
-    """Return the first day of the month that lies so many months before the month of `day`."""
-    count = day.year * 12 + day.month - 1 - months
+def first_day(today: date) -> date:
+    """Return the day on which the contract began: the first of a month, a month before its last renewal."""
+    return months_after(today, -MONTHS_SINCE_START)
+
+
+def months_after(day: date, months: int) -> date:
+    """Return the first day of the month that lies so many months after the month of `day`, or before it."""
+    count = day.year * 12 + day.month - 1 + months
     return date(count // 12, count % 12 + 1, 1)
 
 

@@ -17,7 +17,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "pt-BR": "Proprietária Principal: pode adicionar assentos",
         "es": "Propietaria Principal: puede añadir asientos",
     },
-    "Works here": {"pt-BR": "Trabalha aqui", "es": "Trabaja aquí"},
+    "Invited: a seat is kept": {
+        "pt-BR": "Convite: há um assento reservado",
+        "es": "Invitación: hay un asiento reservado",
+    },
     "First day at work": {"pt-BR": "Primeiro dia de trabalho", "es": "Primer día de trabajo"},
     "Signing you in": {"pt-BR": "Entrando", "es": "Iniciando sesión"},
     "The provider has signed a message about you. Your browser now carries it back.": {

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from sso_gate.errors import SsoGateError
+from sso_gate.settings import SettingsInvalid
 
 OTHERS = 0o077
 
@@ -14,8 +15,15 @@ class Unsafe(SsoGateError):
 
 
 def data_folder(path: Path) -> Path:
-    """Return the absolute path of the data folder, made with mode 0700 where it was missing; else as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Return the absolute path of the data folder, made with mode 0700 where it was missing; else as it is.
+
+    Raises:
+        SettingsInvalid: it cannot be made, or is no folder.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid([f"SSO_GATE_DATA_DIR: {path}: {error.strerror}"]) from error
     return path.resolve()
 
 

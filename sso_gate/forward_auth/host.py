@@ -24,7 +24,7 @@ from sso_gate.web.limits import Field, read_query
 from sso_gate.web.request_state import forwarded_of, runtime_of
 from sso_gate.web.return_to import ReturnTo
 
-START_COOKIE = HostCookie("__Host-sso_gate_start", "lax")
+START_COOKIE = HostCookie("__Host-sso_gate_start", "Lax")
 START_SECONDS = 900
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 

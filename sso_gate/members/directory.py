@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from io import StringIO
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
-from sso_gate.clock import iso
+from sso_gate.clock import iso, to_micros
 from sso_gate.identity import normal_email
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
@@ -44,6 +45,13 @@ def listed(tx: Connection, organization: str, wanted: Wanted, *, skip: int = 0, 
     column = _ORDERS[wanted.order.removeprefix("-")]
     ordered = column.desc().nulls_last() if wanted.order.startswith("-") else column.asc().nulls_first()
     return [to_member(row) for row in tx.execute(query.order_by(ordered, _COLUMNS.email_key).offset(skip).limit(limit))]
+
+
+def idle(tx: Connection, organization: str, *, since: datetime) -> int:
+    """Return how many members hold a seat since before that instant, and have not logged in after it."""
+    held = (_COLUMNS.organization == organization) & (_COLUMNS.state == MemberState.HELD)
+    unused = func.coalesce(_COLUMNS.last_login_at, _COLUMNS.seat_since_at) < to_micros(since)
+    return tx.execute(select(func.count()).where(held, unused)).scalar_one()
 
 
 def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:

@@ -6,6 +6,7 @@
 | Members             | –    | manage | manage               | –                | view      |
 | Identity and access | –    | –      | manage               | –                | view      |
 | Audit log           | –    | –      | view                 | –                | view      |
+| Notifications       | –    | –      | manage               | –                | –         |
 | Developer           | –    | –      | manage               | –                | –         |
 """
 

@@ -5,7 +5,7 @@ The value is opaque to this module. Source: RFC 6265bis 4.1.3 (cookie name prefi
 
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -18,17 +18,20 @@ class HostCookie:
     """One cookie by name, always Secure, HttpOnly and for the whole host."""
 
     name: str
-    same_site: Literal["lax", "none", "strict"]
+    same_site: Literal["Lax", "None", "Strict"]
 
     def set(self, response: Response, value: str, *, max_age_seconds: int | None = None) -> None:
         """Give the browser the value, for so many seconds or until it closes."""
-        response.set_cookie(
-            self.name, value, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite=self.same_site
-        )
+        response.set_cookie(self.name, value, max_age=max_age_seconds, **self._attributes)
 
     def clear(self, response: Response) -> None:
         """Take the value from the browser."""
-        response.delete_cookie(self.name, path="/", secure=True, httponly=True, samesite=self.same_site)
+        response.delete_cookie(self.name, **self._attributes)
+
+    @property
+    def _attributes(self) -> dict[str, Any]:
+        """The attributes, in the letters of RFC 6265bis 4.1.2.7: the library's type knows lower case alone."""
+        return {"path": "/", "secure": True, "httponly": True, "samesite": self.same_site}
 
     def read(self, request: HTTPConnection) -> str | None:
         """Return the value that the browser sent; None without one, and for a value longer than we ever give."""
@@ -53,9 +56,9 @@ def _unquoted(value: str) -> str | None:
     return morsels["v"].value if "v" in morsels else None
 
 
-SESSION_COOKIE = HostCookie("__Host-sso_gate", "lax")
+SESSION_COOKIE = HostCookie("__Host-sso_gate", "Lax")
 """The session (interface: Lax, because the page after an identity provider's redirect must have it)."""
-LOGIN_COOKIE = HostCookie("__Host-sso_gate_login", "none")
+LOGIN_COOKIE = HostCookie("__Host-sso_gate_login", "None")
 """The pending login: `None`, because it must arrive with the identity provider's cross-site POST; minutes only."""
-WAITING_COOKIE = HostCookie("__Host-sso_gate_waiting", "lax")
+WAITING_COOKIE = HostCookie("__Host-sso_gate_waiting", "Lax")
 """The browser's key to its waiting pages: stays on the gate's site, and lives as long as they do."""

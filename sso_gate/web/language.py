@@ -131,6 +131,8 @@ def _exact(tag: str) -> str:
 
 
 def _cookie(header: str) -> str:
+    if LANGUAGE_COOKIE not in header:
+        return ""
     try:
         morsel = SimpleCookie(header).get(LANGUAGE_COOKIE)
     except CookieError:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sso_gate.errors import InvalidInput
 
 FORM_BYTES = 64 * 1024
+UPLOAD_BYTES = 768 * 1024
 FORM_FIELDS = 50
 QUERY_FIELDS = 50
 QUERY_BYTES = 8 * 1024
@@ -34,11 +35,14 @@ class BodyLimits:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one form field may hold: at most `max_length` characters; `required` also refuses an empty text."""
+    """What one form field may hold: at most `max_length` characters; `required` also refuses an empty text; `free`
+    takes characters that cannot be shown, as in a file that was pasted.
+    """
 
     max_length: int = 200
     required: bool = False
     multiline: bool = False
+    free: bool = False
 
 
 async def read_form(request: Request, **fields: Field) -> dict[str, str]:
@@ -54,6 +58,25 @@ async def read_form(request: Request, **fields: Field) -> dict[str, str]:
     if len(body) > FORM_BYTES:
         raise InvalidInput("form", f"expected at most {FORM_BYTES} bytes")
     return _checked(_pairs(body, FORM_FIELDS), fields, strict=True)
+
+
+async def read_upload(request: Request, *, file: str, **fields: Field) -> tuple[dict[str, str], bytes]:
+    """Return the named fields of a multipart form as `read_form` does, and the bytes of its one file, empty where none
+    was chosen. The application bounds the whole body by `UPLOAD_BYTES` for paths that upload.
+
+    Raises:
+        InvalidInput: as `read_form`; or the form has another file. A broken body is a 400.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise InvalidInput("form", "expected multipart/form-data")
+    async with request.form(max_files=1, max_fields=FORM_FIELDS, max_part_size=UPLOAD_BYTES) as form:
+        pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        files = [(name, value) for name, value in form.multi_items() if not isinstance(value, str)]
+        if any(name != file for name, _ in files):
+            raise InvalidInput("form", "has a file that is not expected")
+        uploaded = await files[0][1].read(UPLOAD_BYTES) if files else b""
+    return _checked(pairs, fields, strict=True), uploaded
 
 
 def read_query(request: Request, **fields: Field) -> dict[str, str]:
@@ -95,6 +118,6 @@ def _value(name: str, value: str, field: Field) -> str:
     if len(text) > field.max_length:
         raise InvalidInput(name, f"at most {field.max_length} characters")
     allowed = text.replace("\n", "") if field.multiline else text
-    if not allowed.isprintable():
+    if not field.free and not allowed.isprintable():
         raise InvalidInput(name, "has characters that cannot be shown")
     return text

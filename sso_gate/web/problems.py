@@ -5,6 +5,7 @@ doors. The table of sentences for refusals comes from outside.
 """
 
 import math
+import traceback
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -46,6 +47,7 @@ _TITLES = {
     503: "Unavailable",
 }
 RATE_LIMIT_RETRY_SECONDS = 30
+_REASONS = frozenset(Reason)
 _log = structlog.get_logger("sso_gate.problems")
 
 
@@ -69,6 +71,7 @@ def problem_answer(
 ) -> Response:
     """Return the error as a page or as problem+json, whichever the request is for.
 
+    `reason` is one of the closed list, which programs find under that name; any other word they find under `code`.
     `detail` is for programs, `text` the translated sentence for people, `members` are further JSON members.
     Source: RFC 9457 3 (members of a problem details object).
     """
@@ -90,7 +93,7 @@ def problem_answer(
         "title": _TITLES.get(status, "Error"),
         "status": status,
         **({"detail": detail} if detail else {}),
-        **({"reason": reason} if reason else {}),
+        **({"reason" if reason in _REASONS else "code": reason} if reason else {}),
         **({"request_id": request_id(Request(scope))} if status >= 500 else {}),
         **(members or {}),
     }
@@ -202,4 +205,5 @@ def _note(scope: Scope, error: Exception) -> None:
             state["outcome"] = "denied"
         case _:
             state["outcome"] = "error"
-            _log.error("http.failed", exc_info=error)
+            # As text, whatever the logs are set to: renderers for terminals write every local value, for seconds.
+            _log.error("http.failed", exception="".join(traceback.format_exception(error)))

@@ -109,6 +109,10 @@ class RunningGate:
         """Return how `sso-gate` ended with these arguments; `said` is typed on its stdin."""
         return Ran(*_commands().run(arguments, environment=self.environment(**(settings or {})), said=said))
 
+    def heard(self) -> str:
+        """Return what the command that another thread runs has said so far."""
+        return _commands().heard()
+
     def apply(self, organization: Organization, *options: str) -> Ran:
         """Return how applying the organization's file ended."""
         return self.run("apply", str(organization.write(self.folder)), *options)
@@ -196,7 +200,7 @@ payment_days = 30
 tax = [{{ category = "S", rate_percent = "19" }}]
 
 [seller]
-name = "Example GmbH"
+name = "{seller}"
 timezone = "Europe/Berlin"
 """
 
@@ -207,6 +211,7 @@ class Organization:
 
     seats: int = 5
     anchor_date: str = "2026-01-01"
+    seller: str = "Example GmbH"
     members: list[str] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
@@ -265,6 +270,7 @@ class Organization:
             domains=", ".join(f'"{domain}"' for domain in self.domains),
             seats=self.seats,
             anchor_date=self.anchor_date,
+            seller=self.seller,
         )
         return head + "".join(self.members) + "".join(self.connections) + self.more
 

@@ -51,6 +51,11 @@ class Commands:
             assert line, "the loaded program has ended"
             return int(line), files["out"].read_text(), files["err"].read_text()
 
+    def heard(self) -> str:
+        """Return what the command that runs now, or ran last, has written to its stderr so far."""
+        told = Path(self._folder.name) / "err"
+        return told.read_text() if told.exists() else ""
+
     def close(self) -> None:
         """End the loaded program."""
         self._parent.communicate()

@@ -170,6 +170,33 @@ def test_the_books_agree_and_a_second_run_renews_nothing(shop):
     assert (ran.code, ran.json()) == (0, [])
 
 
+@pytest.fixture(scope="module")
+def yearly(gate):
+    """An organization whose seller numbers no other's invoices."""
+    return gate.applied(Organization(seats=3, seller="Renewals GmbH"))
+
+
+def test_a_renewal_is_shown_and_asked_for_before_anything_is_invoiced(gate, yearly):
+    def renew(*options):
+        return gate.run("renew", "--as-of", "2027-01-02T00:00:00Z", *options, "--json")
+
+    assert renew("--org", "nobody").code == renew("--org", "nobody", "--dry-run").code == 3
+    assert renew().code == 2, "every contract, at an instant that has not come"
+    shown = renew("--org", yearly.slug, "--dry-run")
+    assert shown.json() == [
+        {"org": yearly.slug, "term": "2027-01-01", "seats": 1, "due": "285.60 USD", "invoice": None}
+    ]
+    renewed = renew("--org", yearly.slug, "--yes")
+    assert [line["invoice"] for line in renewed.json()] == ["INV-2027-000001"], "the preview has used no number"
+    assert {**renewed.json()[0], "invoice": None} == shown.json()[0]
+
+
+def test_amounts_are_printed_as_people_read_money(gate, yearly):
+    assert "856.80 USD" in gate.run("invoices", "list", "--org", yearly.slug).out
+    quoted = gate.run("seats", "quote", "--org", yearly.slug, "--add", "1")
+    assert "minor units" not in quoted.out
+
+
 def test_a_check_says_that_everything_answers_and_what_means_nothing(gate):
     ran = gate.run("check", "--json", settings={"PUBLIK_URL": "http://x"})
     assert ran.code == 0

@@ -93,6 +93,27 @@ def test_a_program_that_is_refused_gets_403_and_the_reason(road, seatless_owner)
     assert answer.json()["reason"] == "seat_unavailable"
 
 
+def test_whose_seat_was_taken_back_is_told_so_and_it_is_on_record_once(road, browser_jar):
+    person = road.newcomer()
+    with road.signed_in(person) as jar:
+        cookie = {"Cookie": f"{SESSION}={session_of(jar)}"}
+    assert ask(road, **cookie, **PROGRAM).status_code == 200
+    organization = road.organization.slug
+    assert road.gate.run("members", "release-seat", person.email, "--org", organization, "--yes").code == 0
+    answer = ask(road, **cookie, **PROGRAM)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "seat_released")
+    sent = ask(road, **cookie, **BROWSER)
+    assert sent.status_code == 303
+    assert browser_jar.get(sent.headers["location"]).status == 403
+    nginx = ask(road, "/check?mode=nginx", **cookie, **BROWSER)
+    assert nginx.status_code == 403
+    assert nginx.headers["x-sso-gate-location"].startswith(f"{road.gate.origin}/denied/")
+    refused = [event for event in road.api.events(reason="seat_released") if event["actor"]["name"] == person.email]
+    assert len(refused) == 1
+    with road.signed_in(person):
+        assert ask(road, **cookie, **PROGRAM).status_code == 401, "a seat is theirs again; the old session stays dead"
+
+
 def test_envoy_says_the_path_behind_check_and_a_browser_cannot_choose_the_dialect_there(road):
     said = {"X-Forwarded-Host": APP_HOST, "X-Forwarded-Proto": "http"}
     answer = road.gate.client.get("/check/deep/link?mode=nginx&x=1", headers={**said, **BROWSER})

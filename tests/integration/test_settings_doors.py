@@ -116,6 +116,7 @@ def test_a_path_that_only_begins_like_the_settings_does_not_exist(road):
         ("members", {"admin", "owner", "primary owner", "auditor"}),
         ("access", {"owner", "primary owner", "auditor"}),
         ("audit", {"owner", "primary owner", "auditor"}),
+        ("notifications", {"owner", "primary owner"}),
         ("developer", {"owner", "primary owner"}),
     ],
 )

@@ -54,6 +54,35 @@ def test_any_other_text_is_no_duration(text):
             parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["36601d", "99999999d", f"{'9' * 400}h"])
+def test_nothing_lasts_longer_than_a_hundred_years(text):
+    with pytest.raises(ValueError, match="a hundred years"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("url", ["http://mail.example", "smtp://", "smtp://mail.example:0", "mail.example"])
+def test_mail_goes_by_smtp_to_a_host(url):
+    (said,) = problems(SMTP_URL=url, MAIL_FROM="gate@acme.example")
+    assert said.startswith("SSO_GATE_SMTP_URL: ")
+
+
+@pytest.mark.parametrize("sender", ["bad", "@acme.example", "gate@", "gate@acme_example"])
+def test_mail_comes_from_an_address(sender):
+    (said,) = problems(SMTP_URL="smtp://mail.example", MAIL_FROM=sender)
+    assert said.startswith("SSO_GATE_MAIL_FROM: ")
+
+
+@pytest.mark.parametrize("host", ["http://a.example", "*", "a.example/path", "a@b", ".example"])
+def test_a_login_returns_to_hosts_alone(host):
+    (said,) = problems(RETURN_HOSTS=f"app.example {host}")
+    assert said.startswith("SSO_GATE_RETURN_HOSTS: ")
+    assert host in said
+
+
+def test_hosts_may_have_a_port():
+    assert load(RETURN_HOSTS="app.localhost:8081, [::1]:80").return_hosts == ("app.localhost:8081", "[::1]:80")
+
+
 @given(st.integers(1, 10**6), st.integers(1, 60), st.sampled_from(sorted(UNITS)))
 def test_a_rate_is_a_count_in_a_period(count, number, unit):
     rate = Rate.parse(f"{count}/{number}{unit}")

@@ -19,9 +19,10 @@ from sso_gate.web.headers import SecurityHeaders
 from sso_gate.web.language import Languages
 from sso_gate.web.static import static_routes
 from sso_gate.web.templates import render
+from tests.browser.pages.connection_samples import connection_samples
 from tests.browser.pages.samples import samples
 
-SAMPLES = {sample.name: sample for sample in samples()}
+SAMPLES = {sample.name: sample for sample in (*samples(), *connection_samples())}
 
 
 class Gallery:

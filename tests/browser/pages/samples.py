@@ -17,6 +17,8 @@ from billing_core.invoices import Grid, Invoice
 from billing_core.lines import quote_line, renewal_line
 from billing_core.money import Money
 from billing_core.taxes import invoice_totals
+from sso_gate.errors import Reason
+from sso_gate.login.trace import steps_until
 
 NOW = datetime(2027, 3, 1, 17, 5, tzinfo=UTC)
 ZONE = "America/Sao_Paulo"
@@ -44,7 +46,7 @@ FRAME = Values(
     organization_name="Acme Ltda.",
     person_name="Ana Souza",
     person_email="ana@acme.example",
-    areas=("members", "billing", "access", "audit", "developer"),
+    areas=("members", "billing", "access", "audit", "notifications", "developer"),
     current="billing",
     waiting=0,
 )
@@ -133,6 +135,7 @@ def invoice_rows() -> list[Values]:
             kind="invoice",
             issued_on=date(2027, 3, 1),
             text=text,
+            language="en",
             gross=Money(249900, "USD"),
             status=status,
         )
@@ -192,12 +195,9 @@ def _login() -> Iterator[Sample]:
     yield Sample("break-glass", "login/break_glass.html", {"email": "", "error": ""})
     yield Sample("break-glass-wrong", "login/break_glass.html", {"email": "ana@acme.example", "error": "wrong"}, 422)
     yield Sample("help", "login/help.html", {"contact": ""})
-    steps = [
-        {"name": "Signature", "mark": "passed", "note": ""},
-        {"name": "Time window", "mark": "failed", "note": "812 s"},
-        {"name": "Seat", "mark": "not reached", "note": ""},
-    ]
-    trial = {"connection_name": "Okta (Acme BR)", "steps": steps, "person": {"email": "ana@acme.example", "name": ""}}
+    steps = steps_until(Reason.RESPONSE_EXPIRED, "812 s")
+    person = {"subject": "00u1", "email": "ana@acme.example", "name": "", "groups": ""}
+    trial = {"connection_name": "Okta (Acme BR)", "steps": steps, "person": person, "refused": True}
     yield Sample("trial", "login/trial.html", trial)
     yield Sample("signed-out", "login/signed_out.html", {"provider_too": False})
 
@@ -243,6 +243,9 @@ def _billing() -> Iterator[Sample]:
         "hold_for_waiting": True,
         "history": [],
         "forecast": None,
+        "with_more": None,
+        "idle": 5,
+        "idle_days": 60,
         "what_if": None,
     }
     yield Sample("billing-full", "console/billing.html", home)
@@ -264,7 +267,7 @@ def _billing() -> Iterator[Sample]:
         renewal=renewal_line(CONTRACT, 120, NOW),
         seats_after=120,
     )
-    what_if = Values(add="20", on="2027-06-15", preview=preview, error="")
+    what_if = Values(add="20", on="2027-06-15", preview=preview, problem=None)
     roomy = {
         **home,
         "frame": frame(),
@@ -365,6 +368,7 @@ def _settings() -> Iterator[Sample]:
         "csv": "/settings/members/export.csv",
         "may_manage": True,
         "waiting_count": 4,
+        "invite_count": 2,
         "older": "?after=li",
         "newer": "",
         "done": "released",
@@ -387,13 +391,59 @@ def _settings() -> Iterator[Sample]:
     yield Sample(
         "requests",
         "console/requests.html",
-        {"frame": frame("members"), "zone": ZONE, "people": PEOPLE, "may_buy": False, "errors": []},
+        {
+            "frame": frame("members"),
+            "zone": ZONE,
+            "people": PEOPLE,
+            "waiting_count": 25,
+            "invite_count": 0,
+            "older": "?page=2",
+            "newer": "",
+            "may_buy": False,
+            "errors": [],
+        },
     )
-    asked = dict.fromkeys(("outcome", "reason", "action", "person", "connection", "address", "reference"), "")
+    invited = [
+        Values(email="carla@acme.example", name="", since=NOW, until=NOW + timedelta(days=14)),
+        Values(email="bruno.albuquerque.de.vasconcellos@acme.example", name="Bruno", since=NOW, until=NOW),
+    ]
+    invites = {
+        "frame": frame("members", waiting=4),
+        "zone": ZONE,
+        "invites": invited,
+        "waiting_count": 4,
+        "available": 0,
+        "days": 14,
+        "can_mail": True,
+        "may_buy": True,
+        "email": "",
+        "done": "invited",
+        "errors": [],
+    }
+    yield Sample("invites", "console/invites.html", invites)
+    wrong = [{"field": "email", "text": "Enter an address in one of your organization's domains"}]
+    none = {**invites, "invites": [], "available": 3, "email": "x@y.example", "done": "", "errors": wrong}
+    yield Sample("invites-wrong", "console/invites.html", none, 422)
+    filters = ("outcome", "reason", "action", "person", "connection", "address", "reference")
+    asked = dict.fromkeys((*filters, "since", "until", "days", "times"), "")
     log = {
         "frame": frame("audit"),
         "events": [event("denied", reason="seat_unavailable"), event("success", seat=None, reference="")],
+        "summary": Values(events=41, denied=23, people=19, more=False),
+        "chart": Values(
+            bars=(Values(x=0, y=0.0, height=120.0, strength=1, day="2027-03-01", reason="seat_unavailable", count=23),),
+            width=24,
+            height=120,
+            rows=(("2027-03-01", "seat_unavailable", 23),),
+            total=23,
+        ),
         "asked": asked,
+        "periods": ("7",),
+        "connections": [("acme-okta", "Okta (Acme BR)")],
+        "exports": [("jsonl", "?jsonl"), ("csv", "?csv"), ("ocsf", "?ocsf")],
+        "proof": Values(size=18233, at=NOW, problem=""),
+        "kept_days": 400,
+        "other_times": "?times=local",
         "reasons": ["seat_unavailable", "replayed"],
         "actions": ["auth.login"],
         "older": "",
@@ -401,111 +451,20 @@ def _settings() -> Iterator[Sample]:
         "api_query": "https://gate.example/api/v1/audit-events?",
     }
     yield Sample("audit", "console/audit.html", log)
-    yield Sample("audit-none", "console/audit.html", {**log, "events": []})
-    yield from _access()
-    yield from _developer()
+    broken = Values(size=17, at=NOW, problem="position 18 is missing")
+    none = {"events": [], "chart": Values(bars=()), "proof": broken}
+    yield Sample("audit-none", "console/audit.html", {**log, **none})
+    yield from _audit_event()
 
 
-def _access() -> Iterator[Sample]:
-    saml = Values(idp_entity_id="https://idp.example/metadata", sso_url="https://idp.example/sso")
-    attributes = Values(email="mail", name="", groups="groups")
-    okta = Values(
-        id="acme-okta",
-        name="Okta (Acme BR)",
-        protocol="saml",
-        enabled=True,
-        settings=saml,
-        attributes=attributes,
-        roles={"gate-owners": "owner"},
+def _audit_event() -> Iterator[Sample]:
+    chain = {"chain": {"pos": 18233}, "check": "", "target": "", "repeat": {"count": 1}}
+    refused = event("denied", reason="seat_unavailable", **chain)
+    one = {"frame": frame("audit"), "text": "{}", "earlier": "evt_0", "later": "evt_2"}
+    seen = steps_until(Reason.SEAT_UNAVAILABLE, "100 / 100")
+    yield Sample("audit-event", "console/audit_event.html", {**one, "event": refused, "steps": seen})
+    flood = event(
+        "denied", reason="replayed", **{**chain, "repeat": {"count": 500}}, actor={"type": "user", "id": "", "name": ""}
     )
-    issuer = Values(issuer="https://login.example", client_id="sso-gate")
-    oidc = Values(**{**vars(okta), "id": "acme-oidc", "name": "Entra ID", "protocol": "oidc", "settings": issuer})
-    oidc.enabled, oidc.roles = False, {}
-    code = Values(id="brk_1", email="ana@acme.example", created=NOW, expires=NOW + timedelta(days=7))
-    listed = {
-        "frame": frame("access"),
-        "rows": [(okta, 12), (oidc, None)],
-        "domains": ("acme.example",),
-        "codes": [code],
-        "zone": ZONE,
-        "may_manage": True,
-    }
-    yield Sample("access", "console/access.html", listed)
-    yield Sample("access-empty", "console/access.html", {**listed, "rows": [], "codes": [], "domains": ()})
-    ours = Values(
-        saml_acs="https://gate.example/sso/saml/acme-okta/acs",
-        saml_entity_id="https://gate.example/sso/saml/acme-okta/metadata",
-        saml_slo="https://gate.example/sso/saml/acme-okta/slo",
-        oidc_callback="https://gate.example/sso/oidc/acme-oidc/callback",
-        oidc_backchannel_logout="https://gate.example/sso/oidc/acme-oidc/backchannel-logout",
-    )
-    ends = NOW + timedelta(days=12)
-    certificate = Values(fingerprint=":".join(["AB"] * 32), subject="CN=idp.example", not_after=ends, days_left=12)
-    shown = {
-        "frame": frame("access"),
-        "connection": okta,
-        "ours": ours,
-        "certificates": [certificate],
-        "look": Values(held=("certificate AB:CD is new",), problem=""),
-        "may_manage": True,
-        "tested": False,
-        "own": True,
-        "problem": "",
-    }
-    yield Sample("connection-saml", "console/connection.html", shown)
-    off = {
-        **shown,
-        "connection": oidc,
-        "certificates": [],
-        "look": Values(held=(), problem="HTTP 503"),
-        "own": False,
-        "problem": "untested",
-    }
-    yield Sample("connection-oidc", "console/connection.html", off, 409)
-    steps = [
-        {"name": "Connection is enabled", "mark": "not done", "note": "not enabled yet"},
-        {"name": "Identity provider answered", "mark": "passed", "note": ""},
-        {"name": "Signed by a known key", "mark": "failed", "note": "key_unknown: no pinned certificate has signed it"},
-        {"name": "Seat", "mark": "not reached", "note": ""},
-    ]
-    link = "https://gate.example/login/acme-okta?trial=" + "t" * 32
-    trace = {"frame": frame("access"), "connection": okta, "trial": None, "link": link, "may_manage": True}
-    yield Sample("trial-asked", "console/trace.html", trace)
-    failed = Values(steps=steps, person={}, reason="key_unknown")
-    yield Sample("trial-failed", "console/trace.html", {**trace, "trial": failed})
-    person = {"subject": "00u1", "email": "ana@acme.example", "name": "Ana", "groups": "gate-owners, finance"}
-    passed = Values(steps=[{"name": "Seat", "mark": "passed", "note": "would take a seat"}], person=person, reason="")
-    yield Sample("trial-passed", "console/trace.html", {**trace, "trial": passed})
-    owners = [Values(email="ana@acme.example", name="Ana Souza"), Values(email="li@acme.example", name="")]
-    issue = {"frame": frame("access"), "owners": owners, "email": "", "code": "", "address": "https://gate.example/x"}
-    yield Sample("code-ask", "console/emergency_code.html", issue)
-    made = {**issue, "email": "ana@acme.example", "code": "7K3M9-Q2W8R-XXXXX-XXXXX"}
-    yield Sample("code-issued", "console/emergency_code.html", made, 201)
-
-
-def _developer() -> Iterator[Sample]:
-    token = Values(
-        id="tok_1",
-        name="Terraform",
-        scopes=frozenset({"seats:read", "members:read"}),
-        created=NOW,
-        expires=None,
-        last_used=NOW,
-    )
-    scopes = "seats:read seats:write billing:read members:read members:write connections:write audit:read scim"
-    page = {
-        "frame": frame("developer"),
-        "tokens": [token],
-        "origin": "https://gate.example",
-        "scopes": [*scopes.split(), "scim:read"],
-        "form": {},
-        "errors": [],
-    }
-    yield Sample("developer", "console/developer.html", page)
-    wrong = [{"field": "scopes", "text": "Choose at least one thing that the token may do"}]
-    form = {"name": "Terraform", "lifetime": "30"}
-    yield Sample(
-        "developer-wrong", "console/developer.html", {**page, "tokens": [], "form": form, "errors": wrong}, 422
-    )
-    made = {"frame": frame("developer"), "token": token, "secret": "sgt_" + "s" * 43}
-    yield Sample("token-made", "console/token_made.html", made, 201)
+    other = {"event": flood, "steps": (), "earlier": "", "later": ""}
+    yield Sample("audit-event-flood", "console/audit_event.html", {**one, **other})

@@ -10,13 +10,23 @@ from sso_gate.cli.session import agreed
 # What changes something, and costs more than another try to undo.
 WRITES = {
     "apply",
+    "audit erase",
+    "audit key",
+    "audit retention",
+    "audit streams add",
+    "audit streams enable",
+    "audit streams remove",
+    "audit streams rotate",
+    "audit streams test",
     "breakglass issue",
     "breakglass revoke",
     "connections disable",
     "connections enable",
     "connections import-metadata",
+    "members invite",
     "members reassign",
     "members release-seat",
+    "members withdraw-invite",
     "migrate",
     "reconcile",
     "renew",
@@ -28,12 +38,16 @@ WRITES = {
 }
 PRINTS = {
     "audit list",
+    "audit retention",
+    "audit streams list",
+    "audit verify",
     "breakglass list",
     "check",
     "connections list",
     "invoices list",
     "invoices show",
     "members list",
+    "members list-invites",
     "seats explain",
     "seats forecast",
     "seats quote",
@@ -49,10 +63,16 @@ def commands():
     for name in program.COMMANDS:
         command = program.main.get_command(click.Context(program.main), name)
         assert command is not None
-        if isinstance(command, click.Group):
-            found |= {f"{name} {verb}": one for verb, one in command.commands.items()}
-        else:
-            found[name] = command
+        found |= verbs(name, command)
+    return found
+
+
+def verbs(name, command):
+    if not isinstance(command, click.Group):
+        return {name: command}
+    found = {}
+    for verb, one in command.commands.items():
+        found |= verbs(f"{name} {verb}", one)
     return found
 
 

@@ -9,14 +9,18 @@ import pytest
 from httpx2 import Client as Browser
 
 from sso_gate.settings import Settings
+from tests.support.gates import Migrated
 from tests.support.valkey import ThrowAwayValkey
 from tests.unit.console.gate import Gate
 
 
 @pytest.fixture
-def gate(valkey: ThrowAwayValkey, sqlite_url: str, tmp_path: Path) -> Iterator[Gate]:
+def gate(valkey: ThrowAwayValkey, migrated: Migrated, tmp_path: Path) -> Iterator[Gate]:
     settings = Settings(
-        public_url="https://gate.example", database_url=sqlite_url, redis_url=valkey.url, secret_keys=("k" * 43,)
+        public_url="https://gate.example",
+        database_url=migrated.sqlite(tmp_path),
+        redis_url=valkey.url,
+        secret_keys=("k" * 43,),
     )
     with Gate(settings, tmp_path).serving() as served:
         yield served

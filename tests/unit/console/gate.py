@@ -28,7 +28,6 @@ from sso_gate.login.trace import steps_passed
 from sso_gate.login.trial import Trial, Trials
 from sso_gate.organizations import store as organizations
 from sso_gate.settings import Settings
-from sso_gate.storage.migrate import migrate
 from sso_gate.storage.open import open_runtime
 from sso_gate.storage.runtime import Runtime
 
@@ -101,7 +100,7 @@ class Standing:
 
 
 class Gate:
-    """One gate with one organization, and browsers that are signed in to it."""
+    """One gate with one organization on a migrated database, and browsers that are signed in to it."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.clock = settings, Standing()
@@ -113,7 +112,6 @@ class Gate:
 
     async def _prepare(self) -> dict[str, str]:
         runtime = open_runtime(self.settings, self.clock)
-        await migrate(runtime.database)
         wanted, text = read_file(self.file)
         await apply(runtime, wanted, folder=self.file.parent, text=text, name="acme.toml")
         cookies = {}
@@ -148,6 +146,18 @@ class Gate:
         async def work() -> None:
             runtime = open_runtime(self.settings, self.clock)
             assert isinstance(await self._sign_in(runtime, name), Denied)
+            await runtime.close()
+
+        finished(work())
+
+    def comes_again(self, name: str) -> None:
+        """Let somebody log in anew, as after a session that has ended."""
+
+        async def work() -> None:
+            runtime = open_runtime(self.settings, self.clock)
+            admitted = await self._sign_in(runtime, name)
+            assert isinstance(admitted, Admission), admitted
+            self.cookies[name] = admitted.token.text
             await runtime.close()
 
         finished(work())

@@ -199,7 +199,7 @@ def test_viewing_is_a_list_of_pages_so_that_a_new_page_is_closed_until_it_is_lis
         ("admin", (Area.MEMBERS,)),
         ("viewer", (Area.BILLING,)),
         ("auditor", (Area.MEMBERS, Area.ACCESS, Area.AUDIT)),
-        ("owner", (Area.MEMBERS, Area.BILLING, Area.ACCESS, Area.AUDIT, Area.DEVELOPER)),
+        ("owner", (Area.MEMBERS, Area.BILLING, Area.ACCESS, Area.AUDIT, Area.NOTIFICATIONS, Area.DEVELOPER)),
     ],
 )
 def test_the_navigation_shows_only_what_opens(who, areas):

@@ -6,10 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.chromium import running_chromium
+from tests.unit.console.test_wizard import metadata
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Browser, Page
 
     from tests.unit.console.gate import Gate
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all of these tests: none of them is asynchronous."""
+    with running_chromium() as browser:
+        yield browser
 
 
 def opened(chromium: Browser, gate: Gate, name: str, *, scripts: bool) -> Page:
@@ -26,7 +38,8 @@ def tab_to(page: Page, text: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
-        if focused.count() and text in (focused.get_attribute("name") or "", focused.inner_text().strip()):
+        named = [focused.get_attribute(name) or "" for name in ("name", "aria-label")] if focused.count() else []
+        if named and text in (*named, focused.inner_text().strip()):
             return
     pytest.fail(f"{text} cannot be reached by keyboard")
 
@@ -57,4 +70,58 @@ def test_an_owner_buys_seats_and_makes_a_token_without_scripts(chromium, gate):
     page.get_by_label("seats:read").check()
     page.get_by_role("button", name="Make the token").click()
     assert page.locator("#secret").inner_text().startswith("sgt_")
+    page.context.close()
+
+
+def press(page: Page, control: str, leads_to: str) -> None:
+    """Go to this control by keyboard, press it, and arrive."""
+    tab_to(page, control)
+    page.keyboard.press("Enter")
+    page.wait_for_url(leads_to)
+
+
+def test_an_owner_connects_and_tests_a_provider_by_keyboard_alone(chromium, gate):
+    page = opened(chromium, gate, "ana", scripts=True)
+    page.goto(f"{gate.url}/settings/access")
+    press(page, "Add a connection…", "**/_new")
+    press(page, "Keycloak, SAML 2.0", "**/_new/keycloak-saml")
+    press(page, "Continue", "**/exchange?*")
+    assert page.get_by_text("Master SAML Processing URL").is_visible()
+    tab_to(page, "metadata_text")
+    page.keyboard.insert_text("<md:EntityDescriptor/>")
+    press(page, "Save and continue", "**/_new/keycloak-saml")
+    page.wait_for_function("document.activeElement.id === 'error-summary'")  # what is wrong has the focus
+    press(page, "This metadata cannot be used", "**#metadata_text")
+    assert page.evaluate("document.activeElement.id") == "metadata_text", "and leads to its field"
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(metadata())
+    press(page, "Save and continue", "**/acme-keycloak/mapping?kind=keycloak-saml")
+    tab_to(page, "group_0")
+    page.keyboard.insert_text("gate-admins")
+    page.keyboard.press("Tab")
+    page.keyboard.press("A")
+    press(page, "Save and continue", "**/settings/access/acme-keycloak")
+    assert page.get_by_text("gate-admins").is_visible()
+    press(page, "Test login", "**/tests/*")
+    gate.passed_trial("acme-keycloak", page.url.rpartition("/")[2])
+    tab_to(page, "See the result")
+    page.keyboard.press("Enter")
+    page.get_by_text("The test login passed.").wait_for()
+    press(page, "Back", "**/settings/access/acme-keycloak")
+    tab_to(page, "Switch the connection on")
+    page.keyboard.press("Enter")
+    page.get_by_text("Switch off…").wait_for()
+    page.context.close()
+
+
+def test_an_owner_connects_a_provider_without_scripts(chromium, gate):
+    page = opened(chromium, gate, "ana", scripts=False)
+    page.goto(f"{gate.url}/settings/access/_new/google-saml/exchange?name=Google&id=acme-google")
+    page.get_by_label("Their metadata as a file").set_input_files(
+        {"name": "GoogleIDPMetadata.xml", "mimeType": "text/xml", "buffer": metadata().encode()}
+    )
+    page.get_by_role("button", name="Save and continue").click()
+    page.get_by_role("link", name="Skip", exact=True).click()
+    assert page.get_by_text("https://idp.acme.example/sso").is_visible()
+    assert page.get_by_role("button", name="Test login").is_visible()
     page.context.close()

@@ -16,6 +16,11 @@ def reviewed(browser: Browser, add: int) -> dict[str, str]:
     return {name: hidden(page, name) for name in ("quote_id", "digest", "idempotency_key")} | {"po_number": "PO-7"}
 
 
+def with_seats(browser: Browser, add: int) -> None:
+    answer = browser.post("/settings/billing/seats/review", data=reviewed(browser, add))
+    assert answer.status_code == 303
+
+
 def test_an_owner_reviews_the_exact_price_and_buys_exactly_that(ana):
     page = plain(ana.get("/settings/billing/seats/review?add=5").text)
     assert "5 seats × $20.00 per month × 10 months left USD 1,000.00" in page
@@ -29,11 +34,15 @@ def test_an_owner_reviews_the_exact_price_and_buys_exactly_that(ana):
     assert number
     invoice = ana.get(f"/settings/billing/invoices/{number[1]}")
     assert invoice.text.count("<h1") == 1
+    assert 'class="paper" lang="pt-BR"' in invoice.text
     assert "1.000,00" in invoice.text, "a document speaks the organization's language"
     pdf = ana.get(f"/settings/billing/invoices/{number[1]}.pdf")
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF-")
     assert number[1] in ana.get("/settings/billing/invoices").text
+    lines = ana.get("/settings/billing/invoices/lines.csv")
+    assert lines.headers["content-type"] == "text/csv; charset=utf-8"
+    assert [line.partition(",")[0] for line in lines.text.splitlines()[1:]] == ["INV-2026-000001", number[1]]
 
 
 def test_pressing_update_twice_orders_once(ana):
@@ -93,6 +102,7 @@ def test_a_viewer_sees_the_numbers_and_no_way_to_change_them(gate):
         page = finance.get("/settings/billing")
         assert page.status_code == 200
         assert "/settings/billing/seats/edit" not in page.text
+        assert finance.get("/settings/billing/invoices/lines.csv").status_code == 200
         assert finance.get("/settings/billing/seats/edit").status_code == 404
         assert finance.post("/settings/billing/seats/review", data={}).status_code == 404
 
@@ -100,7 +110,7 @@ def test_a_viewer_sees_the_numbers_and_no_way_to_change_them(gate):
 def test_an_employee_gets_the_bytes_of_a_path_that_does_not_exist(gate):
     with gate.browser("leo") as leo:
         unknown = leo.get("/no/such/path")
-        for path in ("/settings/billing", "/settings/billing/invoices/INV-2026-000001.pdf", "/settings", "/settings/x"):
+        for path in ("/settings/billing", "/settings/billing/invoices/lines.csv", "/settings", "/settings/x"):
             answer = leo.get(path)
             assert (answer.status_code, answer.content) == (404, unknown.content)
         assert "/settings" not in leo.get("/").text
@@ -130,10 +140,58 @@ def test_releasing_a_seat_says_what_it_does_and_logs_the_person_out(gate, ana):
     assert "Seat held" in requests
 
 
+def test_an_invite_keeps_a_seat_that_every_number_counts_as_reserved(gate, ana):
+    assert "Nobody is invited" in ana.get("/settings/members/invites").text
+    with_seats(ana, 1)
+    answer = ana.post("/settings/members/invites", data={"email": "New@acme.example"})
+    assert answer.headers["location"] == "/settings/members/invites?done=invited"
+    page = plain(ana.get(answer.headers["location"]).text)
+    assert "A seat is kept for them." in page
+    assert "New@acme.example" in page
+    assert "Invites (1)" in plain(ana.get("/settings/members").text)
+    assert "Reserved 1 Available 0" in plain(ana.get("/settings/billing").text)
+    full = ana.post("/settings/members/invites", data={"email": "next@acme.example"})
+    assert full.status_code == 422
+    assert "No seat is free to be kept for them." in full.text
+    assert 'value="next@acme.example"' in full.text, "nothing has to be typed again"
+    gone = ana.post("/settings/members/invites/withdraw", data={"email": "new@acme.example"})
+    assert gone.headers["location"] == "/settings/members/invites?done=withdrawn"
+    assert "Reserved 0 Available 1" in plain(ana.get("/settings/billing").text)
+
+
+@pytest.mark.parametrize(
+    ("email", "said"),
+    [
+        ("ana@elsewhere.example", "Enter an address in one of your organization's domains"),
+        ("", "Enter an address in one of your organization's domains"),
+        ("leo@acme.example", "This person has a seat already"),
+    ],
+)
+def test_who_cannot_be_invited_is_said_at_the_field(ana, email, said):
+    with_seats(ana, 1)
+    answer = ana.post("/settings/members/invites", data={"email": email})
+    assert answer.status_code == 422
+    assert said in answer.text.replace("&#39;", "'")
+    assert 'aria-invalid="true"' in answer.text
+
+
+def test_nobody_but_those_who_manage_members_sees_or_makes_invites(gate):
+    for name in ("leo", "finance"):
+        with gate.browser(name) as browser:
+            unknown = browser.get("/no/such/path")
+            for answer in (
+                browser.get("/settings/members/invites"),
+                browser.post("/settings/members/invites", data={"email": "x@acme.example"}),
+                browser.post("/settings/members/invites/withdraw", data={"email": "x@acme.example"}),
+            ):
+                assert (answer.status_code, answer.content) == (404, unknown.content)
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/settings/members",
+        "/settings/members/invites",
         "/settings/members/requests",
         "/settings/access",
         "/settings/access/acme-oidc",

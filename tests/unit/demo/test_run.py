@@ -2,86 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
 from sso_gate.demo.people import BRUNO, CARLA, DAVI, Person
-from sso_gate.embedded import valkey
 from tests.support.browser_jar import BrowserJar, Page
+from tests.support.demonstration import (
+    STOP_SECONDS,
+    Demonstration,
+    facts_of,
+    own_folder,
+    started,
+    wait_for_guide,
+)
 from tests.support.servers import stop
 
 START_SECONDS = 60
-STOP_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class Demonstration:
-    process: subprocess.Popen[str]
-    data_dir: Path
-    facts: dict[str, Any]
-
-    @property
-    def folder(self) -> Path:
-        return self.data_dir / "demo"
-
-    def visit(self, jar: BrowserJar, person: Person) -> Page:
-        """Return where a person's visit to the application ends: the login is chosen, the provider answers."""
-        page = jar.get(self.facts["application"] + "/reports?year=2026", follow=True)
-        links = [unescape(link) for link in re.findall(r'href="([^"]*/login/[^"]+)"', page.text)]
-        connection = next(one["connection"] for one in self.facts["people"] if one["email"] == person.email)
-        (link,) = (link for link in links if f"/login/{connection}" in link)
-        chooser = jar.get(urljoin(page.url, link), follow=True)
-        page = jar.submit(chooser.forms[0], person=person.email)
-        if person.protocol == "saml":
-            page = jar.submit(page.forms[0])
-        return jar.follow(page)
+def visit(demonstration: Demonstration, jar: BrowserJar, person: Person) -> Page:
+    """Return where a person's visit to the application ends: the login is chosen, the provider answers."""
+    page = jar.get(demonstration.facts["application"] + "/reports?year=2026", follow=True)
+    links = [unescape(link) for link in re.findall(r'href="([^"]*/login/[^"]+)"', page.text)]
+    connection = next(one["connection"] for one in demonstration.facts["people"] if one["email"] == person.email)
+    (link,) = (link for link in links if f"/login/{connection}" in link)
+    chooser = jar.get(urljoin(page.url, link), follow=True)
+    page = jar.submit(chooser.forms[0], person=person.email)
+    if person.protocol == "saml":
+        page = jar.submit(page.forms[0])
+    return jar.follow(page)
 
 
 @pytest.fixture
 def start(data_dir: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Start `sso-gate demo` on the test's data folder; whatever still runs after the test is ended."""
-    started: list[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[str]] = []
 
     def one() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sso_gate", "demo"],
-            env={**os.environ, "SSO_GATE_DATA_DIR": str(data_dir)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+        running.append(started(data_dir))
+        return running[-1]
 
     yield one
-    for process in started:
+    for process in running:
         stop(process, signal.SIGINT, STOP_SECONDS)
-
-
-def wait_for_guide(process: subprocess.Popen[str]) -> str:
-    said = ""
-    assert process.stdout is not None
-    while "Ctrl-C" not in said:
-        line = process.stdout.readline()
-        assert line, f"the demonstration ended early:\n{said}"
-        said += line
-    return said
 
 
 def processes_in(folder: Path) -> dict[int, str]:
@@ -108,18 +81,15 @@ def wait_until_gone(folder: Path, words: str) -> bool:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="demo-"))
-    yield folder
-    if valkey.find(folder / "demo"):
-        valkey.start(folder / "demo").stop()
-    shutil.rmtree(folder)
+    with own_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def demonstration(data_dir: Path, start: Callable[[], subprocess.Popen[str]]) -> Demonstration:
     process = start()
     wait_for_guide(process)
-    return Demonstration(process, data_dir, json.loads((data_dir / "demo" / "demo.json").read_text()))
+    return Demonstration(process, data_dir, facts_of(data_dir))
 
 
 def serve_ordinarily(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -141,13 +111,13 @@ def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_
     application = demonstration.facts["application"]
     for person in (BRUNO, CARLA):
         with BrowserJar() as jar:
-            page = demonstration.visit(jar, person)
+            page = visit(demonstration, jar, person)
             assert (page.status, page.url) == (200, f"{application}/reports?year=2026")
             told = jar.get(f"{application}/api/me").json()
             assert (told["name"], told["email"], told["verified"]) == (person.name, person.email, True)
             assert told["cookies"] == []
     with BrowserJar(accept_language="pt-BR") as jar:
-        page = demonstration.visit(jar, DAVI)
+        page = visit(demonstration, jar, DAVI)
         assert page.status == 403
         assert page.url.startswith(demonstration.facts["gate"] + "/denied/")
         assert '<html lang="pt-BR"' in page.text

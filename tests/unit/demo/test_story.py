@@ -9,7 +9,7 @@ import pytest
 
 from sso_gate.demo import pages
 from sso_gate.demo.people import PEOPLE
-from sso_gate.demo.story import months_before, write_story
+from sso_gate.demo.story import first_day, months_after, write_story
 from sso_gate.demo.words import SENTENCES, translate
 from sso_gate.protocols.saml.metadata import parse_identity_provider
 
@@ -20,10 +20,9 @@ def test_the_file_names_the_organization_its_contract_people_and_connections(wor
     path = write_story(tmp_path, world.provider, today=date(2026, 11, 22))
     file = tomllib.loads(path.read_text())
     assert file["organization"]["slug"] == "acme"
-    assert file["contract"]["anchor_date"] == date(2026, 8, 1)
-    assert [member["role"] for member in file["members"]].count("primary_owner") == 1
+    assert file["contract"]["anchor_date"] == date(2025, 10, 1) == first_day(date(2026, 11, 22))
+    assert [member["role"] for member in file["members"]] == ["primary_owner"]
     assert [connection["protocol"] for connection in file["connections"]] == ["saml", "oidc"]
-    assert len(PEOPLE) > file["contract"]["seats"] == len(file["members"])
 
 
 def test_what_the_file_refers_to_lies_beside_it(world, tmp_path):
@@ -36,15 +35,16 @@ def test_what_the_file_refers_to_lies_beside_it(world, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("day", "first"),
+    ("day", "months", "first"),
     [
-        (date(2026, 11, 30), date(2026, 8, 1)),
-        (date(2026, 3, 31), date(2025, 12, 1)),
-        (date(2026, 1, 1), date(2025, 10, 1)),
+        (date(2026, 11, 30), -3, date(2026, 8, 1)),
+        (date(2026, 3, 31), -3, date(2025, 12, 1)),
+        (date(2026, 1, 1), -13, date(2024, 12, 1)),
+        (date(2025, 12, 31), 12, date(2026, 12, 1)),
     ],
 )
-def test_the_contract_began_on_the_first_of_a_month_three_months_ago(day, first):
-    assert months_before(day, 3) == first
+def test_months_are_counted_from_first_to_first(day, months, first):
+    assert months_after(day, months) == first
 
 
 def sentences_in_templates():

@@ -21,6 +21,7 @@ ROWS = {
     "Members": Area.MEMBERS,
     "Identity and access": Area.ACCESS,
     "Audit log": Area.AUDIT,
+    "Notifications": Area.NOTIFICATIONS,
     "Developer": Area.DEVELOPER,
 }
 WORDS = {"–": Permission.NONE, "view": Permission.VIEW, "manage": Permission.MANAGE}

@@ -1,4 +1,4 @@
-"""What pages may weigh and must not contain: console.md's budgets, said here because nothing else would notice."""
+"""What pages may weigh and must not contain: the budgets of docs/pages.md."""
 
 import gzip
 import re

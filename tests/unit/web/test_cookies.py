@@ -11,7 +11,7 @@ def header(cookie: HostCookie, **values: int) -> set[str]:
 
 
 def test_the_session_cookie_is_as_the_interface_says():
-    assert header(SESSION_COOKIE) == {"__Host-sso_gate=v", "HttpOnly", "Path=/", "SameSite=lax", "Secure"}
+    assert header(SESSION_COOKIE) == {"__Host-sso_gate=v", "HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
 
 
 def test_the_login_cookie_arrives_with_a_cross_site_post_and_lasts_minutes():
@@ -20,7 +20,7 @@ def test_the_login_cookie_arrives_with_a_cross_site_post_and_lasts_minutes():
         "HttpOnly",
         "Max-Age=600",
         "Path=/",
-        "SameSite=none",
+        "SameSite=None",
         "Secure",
     }
 
@@ -29,7 +29,7 @@ def test_clearing_uses_the_same_attributes_as_setting():
     response = Response()
     SESSION_COOKIE.clear(response)
     parts = set(response.headers["set-cookie"].split("; "))
-    assert {"HttpOnly", "Max-Age=0", "Path=/", "SameSite=lax", "Secure"} <= parts
+    assert {"HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax", "Secure"} <= parts
 
 
 @pytest.mark.parametrize(
