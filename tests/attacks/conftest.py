@@ -26,21 +26,28 @@ def _scene(_forge: Forge) -> Iterator[Scene]:
         yield scene
 
 
+@pytest.fixture(scope="module")
+def _finished(_scene: Scene) -> Iterator[None]:
+    """Finish the logins under way with the file that began them: a pending login lives for minutes."""
+    yield
+    _scene.under_way.finish_all()
+
+
 @pytest.fixture
-def scene(_scene: Scene) -> Scene:
+def scene(_scene: Scene, _finished: None) -> Scene:
     """Return the running gate with its organizations; the OpenID provider behaves well until a test bends it."""
     _scene.well_behaved()
     return _scene
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def attack_valkey() -> Iterator[ThrowAwayValkey]:
     server = ThrowAwayValkey()
     yield server
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _two_workers(_forge: Forge, attack_valkey: ThrowAwayValkey) -> Iterator[Scene]:
     with (
         closing(RunningGate(WORKERS="2", REDIS_URL=attack_valkey.url, LOGIN_RATE="5/30m")) as gate,

@@ -344,8 +344,8 @@ class UnderWay:
     def finish_all(self) -> None:
         """Finish every login that is left."""
         self._scene.well_behaved()
-        for jar in self._sessions.values():
-            jar.close()
+        for connection in list(self._sessions):
+            self._sessions.pop(connection).close()
         for connection in list(self._open):
             self._finish(connection)
 

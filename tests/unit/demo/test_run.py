@@ -129,7 +129,7 @@ def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_
     assert (demonstration.process.returncode, "Everything has stopped." in said) == (0, True)
     assert not processes_in(demonstration.folder)
     refused = serve_ordinarily(demonstration.folder)
-    assert refused.returncode == 1
+    assert refused.returncode == 5
     assert "made by `sso-gate demo`" in refused.stderr
     assert all(connection in refused.stderr for connection in ("acme-saml", "acme-oidc"))
 
