@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
-import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +21,10 @@ from sso_gate.errors import Reason
 from sso_gate.identity import new_id
 from sso_gate.settings import load_settings
 from sso_gate.storage import tables
-from sso_gate.storage.database import Database
-from sso_gate.storage.migrate import migrate
 from sso_gate.storage.open import open_runtime
 from sso_gate.storage.runtime import Runtime
+from tests.support.gates import Migrated
+from tests.support.postgres import ThrowAwayPostgres
 
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 OWNER = Actor("user", "mem_owner", "owner@acme.example")
@@ -103,15 +98,7 @@ async def new_organization(runtime: Runtime) -> str:
 
 
 async def open_log(url: str, tmp_path: Any) -> Log:
-    """Open an empty log. A SQLite file is copied from one that was migrated before: that takes a tenth of the time."""
-    template = Path(tempfile.gettempdir()) / f"audit-template-{os.getpid()}.db"
-    if url.startswith("sqlite"):
-        if not template.exists():
-            made = Database(f"sqlite:///{template}")
-            await migrate(made)
-            made.close()
-            atexit.register(lambda: [path.unlink() for path in template.parent.glob(f"{template.name}*")])
-        shutil.copyfile(template, url.removeprefix("sqlite:///"))
+    """Open an empty log in a migrated database."""
     settings = load_settings({
         "SSO_GATE_DATABASE_URL": url.replace("postgresql+psycopg", "postgresql"),
         "SSO_GATE_REDIS_URL": "redis://127.0.0.1:1",
@@ -121,21 +108,30 @@ async def open_log(url: str, tmp_path: Any) -> Log:
     })  # fmt: skip
     clock = Hand()
     runtime = open_runtime(settings, clock)
-    await migrate(runtime.database)
     return Log(runtime, clock, await new_organization(runtime))
 
 
 @pytest.fixture
-async def log(database_url: str, tmp_path: Any) -> AsyncIterator[Log]:
+async def log(gate_database: str, tmp_path: Any) -> AsyncIterator[Log]:
     """An empty log, on each kind of database."""
-    made = await open_log(database_url, tmp_path)
+    made = await open_log(gate_database, tmp_path)
     yield made
     await made.runtime.close()
 
 
 @pytest.fixture
-async def small_log(sqlite_url: str, tmp_path: Any) -> AsyncIterator[Log]:
+async def small_log(migrated: Migrated, tmp_path: Any) -> AsyncIterator[Log]:
     """An empty log on SQLite, where the kind of database makes no difference."""
-    made = await open_log(sqlite_url, tmp_path)
+    made = await open_log(migrated.sqlite(tmp_path), tmp_path)
     yield made
     await made.runtime.close()
+
+
+@pytest.fixture
+async def big_log(migrated: Migrated, postgres_server: ThrowAwayPostgres, tmp_path: Any) -> AsyncIterator[Log]:
+    """An empty log on PostgreSQL alone."""
+    url = migrated.postgres(postgres_server)
+    made = await open_log(url, tmp_path)
+    yield made
+    await made.runtime.close()
+    postgres_server.drop_database(url)

@@ -274,22 +274,18 @@ async def test_pages_follow_each_other_both_ways(log):
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_a_list_and_a_reference_are_found_by_their_index(postgres_url, tmp_path):
-    from tests.integration.audit.conftest import open_log
-
-    log = await open_log(postgres_url, tmp_path)
-    await log.sealed(400)
+async def test_a_list_and_a_reference_are_found_by_their_index(big_log):
+    await big_log.sealed(400)
 
     def plan(tx):
         tx.execute(text("ANALYZE audit_event"))
         tx.execute(text("SET LOCAL enable_seqscan = off"))
-        where = f"organization = '{log.organization}' AND position > 0"
+        where = f"organization = '{big_log.organization}' AND position > 0"
         return [
             "\n".join(row[0] for row in tx.execute(text(f"EXPLAIN SELECT id FROM audit_event WHERE {where} {rest}")))
             for rest in ("ORDER BY position LIMIT 50", "AND reference = 'X'")
         ]
 
-    by_position, by_reference = await log.runtime.database.write(plan)
+    by_position, by_reference = await big_log.runtime.database.write(plan)
     assert "uq_audit_event_organization_position" in by_position
     assert "ix_audit_event_organization_reference" in by_reference
-    await log.runtime.close()

@@ -120,18 +120,14 @@ async def test_a_sealer_that_dies_in_the_middle_leaves_nothing_and_the_next_goes
     assert [event["chain"]["pos"] for event in shown(await log.page())] == [1, 2, 3, 4, 5]
 
 
-async def test_another_sealer_at_work_is_left_alone(postgres_url, tmp_path):
-    from tests.integration.audit.conftest import open_log
-
-    log = await open_log(postgres_url, tmp_path)
-    await log.write(2)
-    other = Database(log.runtime.settings.database_url)
+async def test_another_sealer_at_work_is_left_alone(big_log):
+    await big_log.write(2)
+    other = Database(big_log.runtime.settings.database_url)
     with other.engine.begin() as tx:
         assert chain.lock(tx)
-        assert await seal(log.runtime) == 0
-    assert await seal(log.runtime) == 2
+        assert await seal(big_log.runtime) == 0
+    assert await seal(big_log.runtime) == 2
     other.close()
-    await log.runtime.close()
 
 
 async def test_no_two_events_can_follow_the_same_one(log):
@@ -193,11 +189,8 @@ async def test_a_flood_that_is_counted_late_is_no_warning(log):
     assert await seal(log.runtime) == 0
 
 
-async def test_unsealed_events_are_found_without_reading_sealed_ones(postgres_url, tmp_path):
-    from tests.integration.audit.conftest import open_log
-
-    log = await open_log(postgres_url, tmp_path)
-    await log.sealed(300)
+async def test_unsealed_events_are_found_without_reading_sealed_ones(big_log):
+    await big_log.sealed(300)
 
     def plan(tx):
         tx.exec_driver_sql("ANALYZE audit_event")
@@ -205,8 +198,7 @@ async def test_unsealed_events_are_found_without_reading_sealed_ones(postgres_ur
         found = tx.exec_driver_sql("EXPLAIN SELECT id FROM audit_event WHERE position IS NULL LIMIT 1")
         return "\n".join(row[0] for row in found)
 
-    assert "ix_audit_event_unsealed" in await log.runtime.database.write(plan)
-    await log.runtime.close()
+    assert "ix_audit_event_unsealed" in await big_log.runtime.database.write(plan)
 
 
 async def test_all_events_are_counted_once(small_log):
