@@ -1,7 +1,6 @@
 """`sso-gate audit streams`: where the audit log is delivered to."""
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import click
@@ -24,8 +23,9 @@ from sso_gate.cli.session import (
     yes_option,
 )
 from sso_gate.clock import iso
-from sso_gate.errors import InvalidInput, NotFound, Reason, Refused
+from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.notify import streams
+from sso_gate.notify.destinations import all_destinations, check_address
 from sso_gate.notify.streams import Stream
 from sso_gate.notify.streams_delivery import Delivery, send_sample, stream_event
 from sso_gate.notify.webhooks import check_secret, new_secret
@@ -58,9 +58,7 @@ def _row(one: Stream) -> dict[str, Any]:
 
 
 async def _all(caller: Caller) -> list[Stream]:
-    runtime, name = caller.runtime, caller.organization.id
-    found = partial(streams.of_organization, organization=name, keyring=runtime.keyring, now=runtime.clock.now())
-    return await runtime.database.read(found)
+    return await all_destinations(caller.runtime, caller.organization.id)
 
 
 async def _one(caller: Caller, stream: str) -> Stream:
@@ -121,16 +119,9 @@ def _secret(kind: streams.Kind, given: str) -> str:
 
 
 async def _check(caller: Caller, kind: streams.Kind, url: str) -> None:
-    scheme = "syslog+tls://" if kind == "syslog" else "https://"
-    allowed = caller.runtime.settings.allow_private_networks
-    if not url.startswith(scheme) and not (allowed and url.startswith("http://") and kind != "syslog"):
-        raise InvalidInput("url", f"expected {scheme}…")
-    outgoing = GuardedOutgoing(allowed)
+    outgoing = GuardedOutgoing(caller.runtime.settings.allow_private_networks)
     try:
-        await outgoing.check("https://" + url.removeprefix(scheme) if kind == "syslog" else url)
-    except Refused as refused:
-        if refused.reason is not Reason.PROVIDER_UNREACHABLE:  # a name may begin to resolve later
-            raise InvalidInput("url", refused.detail) from refused
+        await check_address(caller.runtime, outgoing, kind, url)
     finally:
         await outgoing.aclose()
 
