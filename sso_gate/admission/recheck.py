@@ -90,12 +90,13 @@ class Recheck:
         session = await self.sessions.purged(token)
         if session is None:
             return None
-        found = await self.database.read(lambda tx: _why_taken_back(tx, session, self.clock))
-        return await self._end(token, session, found) if found else None
+        reason, reference = await self.database.read(lambda tx: _taken_back(tx, session, _proof(token), self.clock))
+        if reason is None or reference:  # a program may ask many times a second: only the first is written down
+            return Ended(session, reason, reference) if reason else None
+        return await self._end(token, session, reason)
 
     async def _end(self, token: SessionToken, session: Session, reason: Reason) -> Ended:
         """End the session and record that it was refused: once, however many of its requests find out together."""
-        proof = hashlib.sha256(f"gate {token.digest}".encode()).hexdigest()
         event = Event(
             id=new_id("evt", self.clock),
             organization=session.organization,
@@ -105,13 +106,13 @@ class Recheck:
             reason=reason,
             reference=new_reference(),
             via=Via(session.connection),
-            login_id=proof,
+            login_id=_proof(token),
         )
         with contextlib.suppress(IntegrityError):  # another request was quicker: its event is the one on record
             await self.database.write(lambda tx: audit.record(tx, [event]))
-        recorded = await self.database.read(lambda tx: audit.login_attempts(tx, [proof]))
+        reference = await self.database.read(lambda tx: _reference(tx, _proof(token)))
         await self.sessions.end(token)
-        return Ended(session, reason, recorded[proof].reference)
+        return Ended(session, reason, reference)
 
     async def signed_in(self, cookie: str | None) -> SignedIn | None:
         """Return the person behind a session cookie on the gate's own host, fresh from SQL, or None."""
@@ -126,12 +127,23 @@ class Recheck:
         return SignedIn(found, session, token)
 
 
-def _why_taken_back(tx: Connection, session: Session, clock: Clock) -> Reason | None:
+def _proof(token: SessionToken) -> str:
+    """The one-time name under which the end of a session is on record."""
+    return hashlib.sha256(f"gate {token.digest}".encode()).hexdigest()
+
+
+def _taken_back(tx: Connection, session: Session, proof: str, clock: Clock) -> tuple[Reason | None, str]:
+    """Return why the session of somebody without a seat is refused, and the reference of the event that says so."""
     person = members.get(tx, session.organization, session.member)
     if person and person.state is MemberState.HELD:
-        return None  # a seat is theirs again, and a sign-in away
+        return None, ""  # a seat is theirs again, and a sign-in away
     found = _look(tx, session, clock)
-    return found if isinstance(found, Reason) else None
+    return (found, _reference(tx, proof)) if isinstance(found, Reason) else (None, "")
+
+
+def _reference(tx: Connection, proof: str) -> str:
+    recorded = audit.login_attempts(tx, [proof])
+    return recorded[proof].reference if recorded else ""
 
 
 def _look(tx: Connection, session: Session, clock: Clock) -> Member | Reason:

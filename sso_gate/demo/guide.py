@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,8 @@ def write_for_programs(folder: Path, addresses: Addresses, settings: Mapping[str
     }
     (folder / "demo.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
+    programs = shlex.quote(str(Path(sys.executable).parent))  # `sso-gate` is in a virtual environment, not on the path
+    lines.append(f"export PATH={programs}:$PATH\n")
     (folder / "environment").write_text("".join(lines), encoding="utf-8")
 
 

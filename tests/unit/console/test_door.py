@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from sso_gate.console.door import Door, areas_of, may_pass
+from sso_gate.console.routes import console_routes
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Area, Grant, Role
 from sso_gate.refusals import REFUSALS
@@ -204,6 +205,26 @@ def test_viewing_is_a_list_of_pages_so_that_a_new_page_is_closed_until_it_is_lis
 )
 def test_the_navigation_shows_only_what_opens(who, areas):
     assert areas_of(PEOPLE[who]) == areas
+
+
+MANAGERS = {Area.MEMBERS: {"admin", "owner", "primary"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    sorted(
+        {
+            (method, route.path)
+            for route in console_routes()
+            for method in route.methods or ()
+            if method != "HEAD" and route.path != "/settings"
+        }
+    ),
+)
+def test_no_route_that_changes_something_opens_for_anybody_but_who_manages_its_area(method, path):
+    managers = MANAGERS.get(Area(path.split("/")[2]), {"owner", "primary"})
+    opens_for = {name for name, who in PEOPLE.items() if may_pass(who, method, path)}
+    assert opens_for == managers if method != "GET" else opens_for >= managers
 
 
 def test_the_settings_themselves_open_for_whoever_may_open_some_of_them():

@@ -105,6 +105,14 @@ def serve_ordinarily(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def ask(command: str) -> str:
+    """Return what a shell that knows nothing of the virtual environment prints for a command."""
+    shell = {"PATH": os.defpath, "HOME": os.environ["HOME"]}
+    return subprocess.run(
+        ["sh", "-c", command], env=shell, capture_output=True, text=True, timeout=START_SECONDS, check=True
+    ).stdout
+
+
 def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_nothing_serves_it_again(
     demonstration, start
 ):
@@ -121,6 +129,7 @@ def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_
         assert page.status == 403
         assert page.url.startswith(demonstration.facts["gate"] + "/denied/")
         assert '<html lang="pt-BR"' in page.text
+    assert "purchased" in ask(f". '{demonstration.folder}/environment'; sso-gate seats show --org acme")
     second = start()
     said, _ = second.communicate(timeout=START_SECONDS)
     assert (second.returncode, "already running" in said) == (1, True)
