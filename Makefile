@@ -9,6 +9,9 @@ OLDER  := tests/support/canaille_scim.txt
 UV     ?= uv
 ARGS   ?=
 
+# Programs start a second sooner with compiled modules, wherever bytecode is not written otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp carries the checksum of what was installed, so that another lock file is another stamp. cksum is in POSIX.
 checksum   = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/.installed-$(call checksum,requirements.lock pyproject.toml)
@@ -28,7 +31,7 @@ demo: install ## Start everything on loopback and print the links to open
 	@$(BIN)/sso-gate demo
 
 test: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The whole suite; ARGS="tests/unit -x" for a part of it
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 soak: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The long programmes: fault runs and storms
 	@$(BIN)/python -m pytest -m soak $(ARGS)

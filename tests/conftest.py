@@ -8,13 +8,14 @@ A test that needs a program which is missing here (Node, Chromium, xmlsec1, …)
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import loopback
+from tests.support import loopback, statements
 from tests.support.canaille_provisioner import OLDER_CLIENT
 from tests.support.postgres import ThrowAwayPostgres
 from tests.support.servers import program
@@ -36,7 +37,9 @@ NODE_PACKAGES = Path(__file__).parent / "support" / "idp" / "node_modules"
 FOLDERS_OF_MAKE = {"node": NODE_PACKAGES, "canaille-scim": OLDER_CLIENT}
 LEFT_OUT = "leaves out what needs "
 # What takes longest goes first, so that at the end no worker is alone with it; all else keeps its random order.
-TELLS_FIRST = ("browser", "attacks", "integration", "architecture", "conformance", "support")
+TELLS_FIRST = ("attacks", "integration", "browser", "architecture", "conformance", "support")
+# One worker runs all tests that talk to the running gates: they are started once then.
+WITH_RUNNING_GATES = re.compile(r"attacks/|integration/(scim/|sign_in/|test_)")
 
 
 def _is_here(name: str) -> bool:
@@ -55,6 +58,12 @@ def _missing_programs(item: pytest.Item) -> list[str]:
 def _turn(item: pytest.Item) -> int:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     return TELLS_FIRST.index(folder) if folder in TELLS_FIRST else len(TELLS_FIRST)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Say what goes to one worker together: all of a file, and all files that share the running gates."""
+    file = item.path.relative_to(Path(__file__).parent).as_posix()
+    item.add_marker(pytest.mark.xdist_group("gates" if WITH_RUNNING_GATES.match(file) else file))
 
 
 @pytest.hookimpl(trylast=True)
@@ -91,6 +100,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _sockets_only_to_loopback() -> Iterator[None]:
     with loopback.only():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_compiled_once() -> Iterator[None]:
+    with statements.shared():
         yield
 
 

@@ -85,6 +85,8 @@ def test_a_denied_employee_waits_an_owner_adds_seats_and_the_page_goes_on_by_its
         signs_in(page, person)
         page.wait_for_url(f"{application}/reports")
         assert page.locator("#email").inner_text() == person.email
+        told = page.goto(f"{application}/api/me").json()
+        assert (told["name"], told["email"], told["verified"], told["cookies"]) == (person.name, person.email, True, [])
 
     # Davi's first day: no seat is free. The page says so in his language, and he asks for one.
     davi = window("pt-BR")

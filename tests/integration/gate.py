@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx2
 
-from tests.integration.prefork import Commands
+from tests.integration.prefork import Commands, Started
 from tests.support.servers import LOOPBACK, ServerFailed, free_port, stop
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,8 @@ class RunningGate:
     Everything that connects from 127.0.0.1 is a trusted proxy to it; `stranger` connects from elsewhere.
     """
 
+    command: Sequence[str] = ("serve",)
+
     def __init__(self, **settings: str) -> None:
         """Start it and wait until it is ready; `settings` are SSO_GATE_… variables without prefix, empty: unset."""
         self.folder = Path(tempfile.mkdtemp(prefix="gate-"))  # short: a unix socket's path may have 100 bytes
@@ -67,7 +69,7 @@ class RunningGate:
             **settings,
         }
         self._log = self.folder / "log"
-        self.client = httpx2.Client(base_url=self.address, trust_env=False, timeout=30)
+        self.client = httpx2.Client(base_url=self.address, timeout=30)
         self.stranger = httpx2.Client(
             base_url=self.address, timeout=30, transport=httpx2.HTTPTransport(local_address=STRANGER_ADDRESS)
         )
@@ -81,20 +83,22 @@ class RunningGate:
 
     def start(self) -> None:
         """Start `sso-gate serve` and wait until it is ready."""
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "sso_gate", "serve"],
-                cwd=ROOT,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = self._started(self.command)
         deadline = time.monotonic() + READY_SECONDS
         while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise ServerFailed(f"the gate did not become ready:\n{self.log_text()[-4000:]}")
             time.sleep(0.05)
+
+    def _started(self, arguments: Sequence[str]) -> subprocess.Popen[bytes] | Started:
+        if self.settings.get("WORKERS", "1") == "1":
+            return _commands().start(arguments, environment=self.environment(), log=self._log)
+        # Processes that count together must know of it before they load the library that counts.
+        command = [sys.executable, "-m", "sso_gate", *arguments]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def is_ready(self) -> bool:
         try:

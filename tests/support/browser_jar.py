@@ -8,11 +8,9 @@ alone (RFC 6265bis 5.6.7.2). Names under `localhost` are 127.0.0.1 and sites of 
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Self
@@ -75,12 +73,6 @@ def _site(url: str) -> str:
     return f"{parts.scheme}://{name}"
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return the one context of this process: making one costs 40 ms."""
-    return httpx2.create_ssl_context()
-
-
 def borrowed(jar: BrowserJar | None) -> AbstractContextManager[BrowserJar]:
     """Return the caller's browser, left open after the block, or a new one that the block closes."""
     return BrowserJar() if jar is None else nullcontext(jar)
@@ -99,9 +91,7 @@ class BrowserJar:
             "Sec-Fetch-Mode": "navigate",
             "Sec-Fetch-User": "?1",
         }
-        self._client = httpx2.Client(
-            timeout=timeout_seconds, trust_env=False, headers={"User-Agent": "browser-jar"}, verify=_tls()
-        )
+        self._client = httpx2.Client(timeout=timeout_seconds, headers={"User-Agent": "browser-jar"})
 
     def __enter__(self) -> Self:
         """Return the jar itself."""

@@ -62,7 +62,7 @@ class CanailleOp:
             "scope": "openid email profile groups",
             **metadata,
         }
-        answer = httpx2.post(f"{self.issuer}/oauth/register", json=asked, trust_env=False).raise_for_status().json()
+        answer = httpx2.post(f"{self.issuer}/oauth/register", json=asked).raise_for_status().json()
         return Client(answer["client_id"], answer["client_secret"])
 
     def login(self, person: Person, authorization_url: str, *, callback: str, jar: BrowserJar) -> str:

@@ -63,6 +63,13 @@ def facts_of(data_dir: Path) -> dict[str, Any]:
     return facts
 
 
+def processes_in(folder: Path) -> dict[int, str]:
+    """Return the processes that name the folder on their command line: id and command line."""
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    lines = [line.strip().partition(" ") for line in listed.splitlines() if str(folder) in line]
+    return {int(number): command for number, _, command in lines}
+
+
 @contextmanager
 def own_folder() -> Iterator[Path]:
     """Give a new folder for a demonstration, and remove it with whatever a killed one has left running."""
@@ -77,11 +84,15 @@ def own_folder() -> Iterator[Path]:
 
 @contextmanager
 def running_demonstration() -> Iterator[Demonstration]:
-    """Give a demonstration that has printed its guide; it is ended as by Ctrl-C."""
+    """Give a demonstration that has printed its guide, and end it with Ctrl-C: nothing of it may be left then."""
     with own_folder() as data_dir:
         process = started(data_dir)
         try:
             wait_for_guide(process)
             yield Demonstration(process, data_dir, facts_of(data_dir))
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=STOP_SECONDS)
+            assert (process.returncode, "Everything has stopped." in said) == (0, True)
+            assert not processes_in(data_dir)
         finally:
             stop(process, signal.SIGINT, STOP_SECONDS)

@@ -103,6 +103,8 @@ def _go_wrong(subject: Any, kind: Kind | None) -> None:
         return
     connection = getattr(subject, "dbapi_connection", None) or subject.connection
     is_postgresql = isinstance(connection, psycopg.Connection)
+    if isinstance(subject, sqlite3.Cursor):
+        subject.close()  # what nobody fetches would stay under way, and keep the next transaction from its commit
     # A process that is gone has no transaction: the server sees the connection end, the next one to open the file none.
     connection.close() if is_postgresql else connection.rollback()
     if kind in _DEATHS:

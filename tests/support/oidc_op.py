@@ -111,4 +111,4 @@ class OidcProvider:
         self._folder.cleanup()
 
     def _control(self, what: str, body: Any) -> None:
-        httpx2.post(f"{self.url}/control/{what}", json=body, trust_env=False).raise_for_status()
+        httpx2.post(f"{self.url}/control/{what}", json=body).raise_for_status()

@@ -147,7 +147,11 @@ class ThrowAwayPostgres:
     def create_database(self, *, template: str = "template0") -> str:
         """Return the URL of a new, empty database, or of a copy of `template` (which nobody may be connected to)."""
         name = f"test_{next(self._names)}"
-        self._admin(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        self._admin(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

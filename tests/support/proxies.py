@@ -76,7 +76,7 @@ def _wait_for_routes(port: int, timeout_seconds: float = 10) -> None:
     """Return once the application's host is known: Traefik listens before it has read its recipe."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        answer = httpx2.get(f"http://{LOOPBACK}:{port}/", headers={"Host": f"{APP_HOST}:{port}"}, trust_env=False)
+        answer = httpx2.get(f"http://{LOOPBACK}:{port}/", headers={"Host": f"{APP_HOST}:{port}"})
         if answer.status_code != httpx2.codes.NOT_FOUND:
             return
         time.sleep(0.05)

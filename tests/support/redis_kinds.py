@@ -17,6 +17,8 @@ from tests.support.servers import LOOPBACK, ServerFailed, free_port, stop, wait_
 
 READY_SECONDS = 20
 SERVICE = "gate"
+EDGES = [0, 5461, 10923, 16384]
+"""Where the slots of each primary of a cluster begin, and behind the last one."""
 
 
 class _Servers:
@@ -49,6 +51,16 @@ class _Servers:
         """End one of them as a crash would."""
         self.processes[port].kill()
         self.processes[port].wait()
+
+    def hang_up_on_who_waits_for(self, key: str) -> None:
+        """Wait until somebody does, and end the connections of everybody but other servers."""
+        with client(self.keeper(key)) as keeper:
+            wait_until(lambda: keeper.info("clients")["blocked_clients"] == 1)
+            keeper.client_kill_filter(_type="normal")
+
+    def keeper(self, key: str) -> int:
+        """Return the port of the one that keeps this key."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """End all of them."""
@@ -96,6 +108,10 @@ class SentinelValkey(_Servers):
             linked = replica.info("replication")["master_link_status"] == "up"
             return bool(linked and sentinel.sentinel_slaves(SERVICE))
 
+    def keeper(self, key: str) -> int:
+        """Return the port of the one that keeps this key, as every other."""
+        return self.primary
+
     @property
     def url(self) -> str:
         """Return the URL for SSO_GATE_REDIS_URL."""
@@ -126,12 +142,17 @@ class ClusterValkey(_Servers):
         # Said aloud: the usual port of the bus is 10,000 higher, which there may not be.
         buses = [free_port() for _ in range(3)]
         self.ports = [self.launch("cluster-enabled yes", f"cluster-port {bus}") for bus in buses]
-        edges = [0, 5461, 10923, 16384]
         for place, port in enumerate(self.ports):
             with client(port) as node:
-                node.execute_command("CLUSTER", "ADDSLOTSRANGE", edges[place], edges[place + 1] - 1)
+                node.execute_command("CLUSTER", "ADDSLOTSRANGE", EDGES[place], EDGES[place + 1] - 1)
                 node.execute_command("CLUSTER", "MEET", LOOPBACK, self.ports[0], buses[0])
         self.ready(self._is_whole)
+
+    def keeper(self, key: str) -> int:
+        """Return the port of the one that keeps this key."""
+        with client(self.ports[0]) as node:
+            slot = int(node.execute_command("CLUSTER", "KEYSLOT", key))
+        return self.ports[sum(slot >= edge for edge in EDGES[1:])]
 
     def _is_whole(self) -> bool:
         for port in self.ports:

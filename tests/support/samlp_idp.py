@@ -76,7 +76,7 @@ class SamlpIdp:
 
     @property
     def metadata_xml(self) -> str:
-        return httpx2.get(self.metadata_url, trust_env=False).raise_for_status().text
+        return httpx2.get(self.metadata_url).raise_for_status().text
 
     def configure(self, **options: Unpack[SamlpOptions]) -> None:
         """Set what logins do from now on, in any browser; without options, as at the start."""
@@ -114,4 +114,4 @@ class SamlpIdp:
         self._folder.cleanup()
 
     def _control(self, what: str, body: Any) -> None:
-        httpx2.post(f"{self.url}/control/{what}", json=body, trust_env=False).raise_for_status()
+        httpx2.post(f"{self.url}/control/{what}", json=body).raise_for_status()

@@ -57,7 +57,7 @@ def wait_for_port(port: int, process: subprocess.Popen[Any] | None = None, timeo
     raise ServerFailed(f"nothing listened on port {port} after {timeout_seconds} s")
 
 
-def stop(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM, timeout_seconds: float = 10) -> None:
+def stop(process: Any, how: signal.Signals = signal.SIGTERM, timeout_seconds: float = 10) -> None:
     """End one process that we started, first politely; returns when it is gone."""
     if process.poll() is None:
         process.send_signal(how)

@@ -44,7 +44,7 @@ class ThrowAwayValkey:
 
     def client(self) -> Redis:
         """Return a new synchronous client that never retries; the caller closes it (it is a context manager)."""
-        return Redis(unix_socket_path=str(self.socket_path), decode_responses=True, retry=_ONCE)
+        return Redis(unix_socket_path=str(self.socket_path), decode_responses=True, retry=_ONCE, driver_info=None)
 
     def bytes_client(self) -> Redis:
         """Return a client as `client` does that leaves answers as they are: for DUMP and RESTORE."""

@@ -14,12 +14,13 @@ UUID7 = re.compile(r"mem_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)))
 def test_an_id_is_a_uuid_of_version_7_that_holds_its_time(instant):
-    made = new_id("mem", MovingClock(instant))
+    clock = MovingClock(instant)
+    made = new_id("mem", clock)
     assert UUID7.fullmatch(made)
     millis = int(made.removeprefix("mem_").replace("-", "")[:12], 16)
     assert (
         timedelta()
-        <= instant - (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis))
+        <= clock.instant - (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis))
         <= timedelta(milliseconds=1)
     )
 

@@ -25,6 +25,16 @@ from tests.browser.pages.samples import samples
 SAMPLES = {sample.name: sample for sample in (*samples(), *connection_samples())}
 
 
+def fullest() -> list[str]:
+    """One sample of each template: the one with the most to show."""
+    found: dict[str, str] = {}
+    for name, sample in SAMPLES.items():
+        best = found.setdefault(sample.template, name)
+        if len(repr(sample.context)) > len(repr(SAMPLES[best].context)):
+            found[sample.template] = name
+    return list(found.values())
+
+
 class Gallery:
     """The served pages; `state` is what the waiting page is told when it asks, `asked` how often it did."""
 
@@ -32,6 +42,7 @@ class Gallery:
         self.state = {"state": "blocked", "continue_url": "/arrived", "retry_after": 1}
         self.status = 200
         self.asked = 0
+        self.stay = {"left": 28_800, "extends": True}
         self.url = ""
 
     async def page(self, request: Request) -> Response:
@@ -45,6 +56,9 @@ class Gallery:
     async def arrived(self, request: Request) -> Response:
         return render(request, "login/signed_out.html", provider_too=False)
 
+    async def stays(self, _request: Request) -> Response:
+        return JSONResponse(self.stay, 200 if self.stay else 404)
+
     async def price(self, request: Request) -> Response:
         return JSONResponse({"text": f"{request.query_params['add']} × $30.00"})
 
@@ -56,6 +70,7 @@ class Gallery:
             Route("/denied/{ticket}/state", self.waiting_state),
             Route("/settings/billing/seats/price", self.price),
             Route("/arrived", self.arrived),
+            Route("/session", self.stays, methods=["POST"]),
             *static_routes(),
         ]
         app = Starlette(routes=routes, middleware=[Middleware(SecurityHeaders, https=False), Middleware(Languages)])

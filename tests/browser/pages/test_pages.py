@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.pages.gallery import SAMPLES, Gallery
+from sso_gate.web import templates
+from tests.browser.pages.gallery import SAMPLES, Gallery, fullest
+from tests.browser.pages.pseudo_locale import Longer
 from tests.support.chromium import running_chromium
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ LANGUAGES = ("en", "pt-BR", "es")
 SCHEMES = ("light", "dark")
 WIDTHS = (320, 1280)
 VIEWS = list(product(LANGUAGES, SCHEMES))
-AXE_OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+AXE_OPTIONS = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations", "incomplete"],
+}
 # What axe cannot decide by itself, and why it is right here.
 ANSWERED = {
     "color-contrast"
@@ -81,16 +86,6 @@ def problems_of(page: Page, axe: str, language: str, *, narrow: bool) -> list[st
     return problems + ([] if (spoken, headings) == (language, 1) else [f"speaks {spoken}, {headings} first headings"])
 
 
-def fullest() -> list[str]:
-    """One sample of each template: the one with the most to show."""
-    found: dict[str, str] = {}
-    for name, sample in SAMPLES.items():
-        best = found.setdefault(sample.template, name)
-        if len(repr(sample.context)) > len(repr(SAMPLES[best].context)):
-            found[sample.template] = name
-    return list(found.values())
-
-
 def axe_over(
     chromium: Browser, axe: str, gallery: Gallery, view: tuple[str, str], names: dict[str, bool]
 ) -> dict[str, Any]:
@@ -127,6 +122,24 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(turn, chromium, axe_sour
 @pytest.mark.parametrize("view", VIEWS, ids=["-".join(view) for view in VIEWS])
 def test_axe_finds_nothing_on_any_page_in_any_view(view, narrow, chromium, axe_source, gallery):
     assert axe_over(chromium, axe_source, gallery, view, dict.fromkeys(SAMPLES, narrow)) == {}
+
+
+@pytest.mark.parametrize(
+    "names", [fullest(), pytest.param(list(SAMPLES), marks=pytest.mark.soak)], ids=["fullest", "all"]
+)
+def test_no_page_scrolls_sideways_when_all_words_are_longer(names, chromium, monkeypatch):
+    monkeypatch.setattr(templates, "translations", lambda _tag: Longer())
+    page = opened(chromium, "en", "light", WIDTHS[0])
+    too_wide = {}
+    with Gallery().serving() as gallery:
+        for name in names:
+            page.goto(f"{gallery.url}/page/{name}")
+            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if over > 0:
+                too_wide[name] = over
+        assert "Dévélöpér" in page.content(), "the last page does speak that language"
+    page.context.close()
+    assert too_wide == {}
 
 
 def test_the_waiting_page_says_when_a_seat_is_ready_and_goes_on_without_moving_the_focus(chromium, gallery_state):
@@ -181,6 +194,40 @@ def test_the_waiting_page_works_without_scripts(chromium, gallery_state):
     assert page.get_by_role("link", name="Continue").is_visible()
 
 
+def test_a_session_that_is_about_to_end_is_made_to_last_by_one_button_and_nothing_typed_is_lost(
+    chromium, axe_source, gallery_state
+):
+    page = opened(chromium, "es", "dark", 320)
+    page.clock.install()
+    page.goto(f"{gallery_state.url}/page/notifications")
+    typed, warning = page.locator("#seats_left"), page.get_by_role("dialog", name="Su sesión está por terminar")
+    typed.fill("7")
+    page.clock.fast_forward("07:57:50")
+    assert not warning.is_visible()
+    page.clock.fast_forward("00:20")
+    assert warning.is_visible()
+    assert page.evaluate("document.activeElement.textContent") == "Continuar con la sesión"
+    assert problems_of(page, axe_source, "es", narrow=True) == []
+    page.keyboard.press("Enter")
+    expect(warning).not_to_be_visible()
+    page.clock.fast_forward("07:57:50")
+    assert not warning.is_visible(), "counted anew"
+    gallery_state.stay = {}
+    page.clock.fast_forward("00:20")
+    page.get_by_role("button", name="Continuar con la sesión").click()
+    over = page.get_by_role("dialog", name="Su sesión ha terminado")
+    assert over.get_by_role("link", name="Iniciar sesión de nuevo").get_attribute("href") == "/login?choose=1"
+    page.keyboard.press("Escape")
+    assert typed.input_value() == "7"
+
+
+def test_who_has_no_scripts_is_told_until_when_they_are_logged_in(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280, java_script_enabled=False)
+    page.goto(f"{gallery_state.url}/page/notifications")
+    assert page.get_by_text("longer with every page that you open").is_visible()
+    assert not page.locator("#stay").is_visible()
+
+
 def test_the_price_follows_the_number_while_typing(chromium, gallery_state):
     page = opened(chromium, "en", "light", 1280)
     page.goto(f"{gallery_state.url}/page/seats-edit")
@@ -205,7 +252,7 @@ def test_an_error_summary_has_the_focus_and_leads_to_its_field(chromium, gallery
 def test_times_are_shown_in_the_readers_own_zone(chromium, gallery_state):
     page = opened(chromium, "es", "light", 1280, timezone_id="America/Mexico_City")
     page.goto(f"{gallery_state.url}/page/seats-review")
-    assert page.locator("time[data-local]").inner_text() == "11:35"
+    assert page.locator("main time[data-local]").inner_text() == "11:35"
 
 
 def test_the_language_links_stay_on_the_page(chromium, gallery_state):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import uvicorn
 from httpx2 import Client as Browser
+from redis import Redis
 
 from sso_gate.admission.admit import Admission, Door
 from sso_gate.admission.settle import Denied, Login
@@ -24,6 +26,7 @@ from sso_gate.apply.file import read_file
 from sso_gate.audit.event import Client
 from sso_gate.connections import store as connections
 from sso_gate.identity import Identity
+from sso_gate.login.keys import load_login_keys
 from sso_gate.login.trace import steps_passed
 from sso_gate.login.trial import Trial, Trials
 from sso_gate.organizations import store as organizations
@@ -99,15 +102,48 @@ class Standing:
         return self.instant
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a gate has in SQL and in Redis once its people are signed in: made once, and copied for every other gate."""
+
+    database: bytes
+    redis: list[tuple[bytes, int, bytes]]
+    cookies: Mapping[str, str]
+
+    @staticmethod
+    def of(settings: Settings, cookies: Mapping[str, str]) -> Beginning:
+        with Redis.from_url(settings.redis_url) as redis:
+            names = redis.keys()
+            kept = [(name, max(0, redis.pttl(name)), redis.dump(name)) for name in names]
+        return Beginning(_file_of(settings).read_bytes(), kept, cookies)
+
+    def copy_to(self, settings: Settings) -> None:
+        _file_of(settings).write_bytes(self.database)
+        with Redis.from_url(settings.redis_url) as redis, redis.pipeline() as pipe:
+            for name, milliseconds, value in self.redis:
+                pipe.restore(name, milliseconds, value)
+            pipe.execute()
+
+
+def _file_of(settings: Settings) -> Path:
+    return Path(settings.database_url.removeprefix("sqlite:///"))
+
+
 class Gate:
     """One gate with one organization on a migrated database, and browsers that are signed in to it."""
+
+    beginning: ClassVar[Beginning | None] = None
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings, self.clock = settings, Standing()
         self.file = folder / "acme.toml"
         self.file.write_text(FILE)
+        if Gate.beginning is None:
+            Gate.beginning = Beginning.of(settings, finished(self._prepare()))
+        else:
+            Gate.beginning.copy_to(settings)
+        self.cookies = dict(Gate.beginning.cookies)
         self.app = create_app(settings, self.clock)
-        self.cookies = finished(self._prepare())
         self.url = ""
 
     async def _prepare(self) -> dict[str, str]:
@@ -119,6 +155,7 @@ class Gate:
             admitted = await self._sign_in(runtime, name)
             assert isinstance(admitted, Admission), admitted
             cookies[name] = admitted.token.text
+        await load_login_keys(runtime)
         await runtime.close()
         return cookies
 

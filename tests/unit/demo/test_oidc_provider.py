@@ -149,7 +149,6 @@ class TestTheTokenEndpoint:
             f"{world.addresses.provider.address}/oidc/token",
             data=form,
             headers={"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()},
-            trust_env=False,
         )
 
     async def test_a_code_works_once(self, world, browser_jar):
@@ -181,9 +180,9 @@ class TestTheTokenEndpoint:
     async def test_userinfo_tells_the_bearer_of_the_token_alone(self, world, browser_jar):
         answer, _ = await self.ask(world, browser_jar)
         url = f"{world.addresses.provider.address}/oidc/userinfo"
-        told = httpx2.get(url, headers={"Authorization": f"Bearer {answer.json()['access_token']}"}, trust_env=False)
+        told = httpx2.get(url, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
         assert told.json()["email"] == CARLA.email
-        assert httpx2.get(url, headers={"Authorization": "Bearer guessed"}, trust_env=False).status_code == 401
+        assert httpx2.get(url, headers={"Authorization": "Bearer guessed"}).status_code == 401
 
 
 async def test_after_a_logout_browsers_go_back_to_the_registered_gate_alone(world, browser_jar):
@@ -195,5 +194,5 @@ async def test_after_a_logout_browsers_go_back_to_the_registered_gate_alone(worl
 
 
 async def test_the_private_keys_are_not_published(world):
-    (key,) = httpx2.get(f"{world.addresses.provider.address}/oidc/jwks", trust_env=False).json()["keys"]
+    (key,) = httpx2.get(f"{world.addresses.provider.address}/oidc/jwks").json()["keys"]
     assert "d" not in key

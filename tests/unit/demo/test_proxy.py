@@ -75,7 +75,7 @@ class Front:
     def ask(self, path: str = "/", *, method: str = "GET", **options):
         headers = httpx2.Headers(options.pop("headers", []))
         headers.setdefault("Host", self.host)
-        with httpx2.Client(trust_env=False) as client:
+        with httpx2.Client() as client:
             target = {"target": path.encode()}  # as it is: a URL would be put in order first
             return client.send(
                 client.build_request(method, self.address, headers=headers, extensions=target, **options)

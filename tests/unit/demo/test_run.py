@@ -1,46 +1,31 @@
-"""The whole demonstration, from its first line to Ctrl-C, as whoever types `sso-gate demo` meets it."""
+"""The demonstration as a program: who else may run in its folder, and what ends with it. What people do in it is told
+by `tests/browser/test_story.py`.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from html import unescape
 from pathlib import Path
-from urllib.parse import urljoin
 
 import pytest
 
-from sso_gate.demo.people import BRUNO, CARLA, DAVI, Person
-from tests.support.browser_jar import BrowserJar, Page
 from tests.support.demonstration import (
     STOP_SECONDS,
     Demonstration,
     facts_of,
     own_folder,
+    processes_in,
     started,
     wait_for_guide,
 )
 from tests.support.servers import stop
 
 START_SECONDS = 60
-
-
-def visit(demonstration: Demonstration, jar: BrowserJar, person: Person) -> Page:
-    """Return where a person's visit to the application ends: the login is chosen, the provider answers."""
-    page = jar.get(demonstration.facts["application"] + "/reports?year=2026", follow=True)
-    links = [unescape(link) for link in re.findall(r'href="([^"]*/login/[^"]+)"', page.text)]
-    connection = next(one["connection"] for one in demonstration.facts["people"] if one["email"] == person.email)
-    (link,) = (link for link in links if f"/login/{connection}" in link)
-    chooser = jar.get(urljoin(page.url, link), follow=True)
-    page = jar.submit(chooser.forms[0], person=person.email)
-    if person.protocol == "saml":
-        page = jar.submit(page.forms[0])
-    return jar.follow(page)
 
 
 @pytest.fixture
@@ -55,13 +40,6 @@ def start(data_dir: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     yield one
     for process in running:
         stop(process, signal.SIGINT, STOP_SECONDS)
-
-
-def processes_in(folder: Path) -> dict[int, str]:
-    """Return the processes that name the folder on their command line: id and command line."""
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    lines = [line.strip().partition(" ") for line in listed.splitlines() if str(folder) in line]
-    return {int(number): command for number, _, command in lines}
 
 
 def gate_of(folder: Path) -> int:
@@ -113,46 +91,28 @@ def ask(command: str) -> str:
     ).stdout
 
 
-def test_people_reach_the_application_one_too_many_is_told_why_and_after_ctrl_c_nothing_serves_it_again(
-    demonstration, start
-):
-    application = demonstration.facts["application"]
-    for person in (BRUNO, CARLA):
-        with BrowserJar() as jar:
-            page = visit(demonstration, jar, person)
-            assert (page.status, page.url) == (200, f"{application}/reports?year=2026")
-            told = jar.get(f"{application}/api/me").json()
-            assert (told["name"], told["email"], told["verified"]) == (person.name, person.email, True)
-            assert told["cookies"] == []
-    with BrowserJar(accept_language="pt-BR") as jar:
-        page = visit(demonstration, jar, DAVI)
-        assert page.status == 403
-        assert page.url.startswith(demonstration.facts["gate"] + "/denied/")
-        assert '<html lang="pt-BR"' in page.text
+@pytest.mark.skipif(sys.platform != "linux", reason="the leash is a Linux one")
+def test_a_demonstration_is_alone_in_its_folder_ends_with_its_gate_and_leaves_nothing_to_serve(demonstration, start):
     assert "purchased" in ask(f". '{demonstration.folder}/environment'; sso-gate seats show --org acme")
     second = start()
     said, _ = second.communicate(timeout=START_SECONDS)
     assert (second.returncode, "already running" in said) == (1, True)
-    demonstration.process.send_signal(signal.SIGINT)
-    said, _ = demonstration.process.communicate(timeout=STOP_SECONDS)
-    assert (demonstration.process.returncode, "Everything has stopped." in said) == (0, True)
-    assert not processes_in(demonstration.folder)
-    refused = serve_ordinarily(demonstration.folder)
-    assert refused.returncode == 5
-    assert "made by `sso-gate demo`" in refused.stderr
-    assert all(connection in refused.stderr for connection in ("acme-saml", "acme-oidc"))
 
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the leash is a Linux one")
-def test_a_killed_demonstration_takes_its_gate_with_it_and_a_killed_gate_its_demonstration(demonstration, start):
+    # Killed, it takes its gate with it; the next one begins the story anew.
     database = demonstration.folder / "sso-gate.db"
     before = database.stat().st_ino
     demonstration.process.kill()
     assert wait_until_gone(demonstration.folder, "gate_process")
     again = start()
     wait_for_guide(again)
-    assert database.stat().st_ino != before, "the story begins anew"
+    assert database.stat().st_ino != before
+
+    # A killed gate ends its demonstration. What is left is nothing that an ordinary gate would serve.
     os.kill(gate_of(demonstration.folder), signal.SIGKILL)
     said, _ = again.communicate(timeout=STOP_SECONDS)
     assert (again.returncode, "the gate has ended" in said) == (1, True)
     assert wait_until_gone(demonstration.folder, "")
+    refused = serve_ordinarily(demonstration.folder)
+    assert refused.returncode == 5
+    assert "made by `sso-gate demo`" in refused.stderr
+    assert all(connection in refused.stderr for connection in ("acme-saml", "acme-oidc"))

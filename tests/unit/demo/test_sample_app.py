@@ -62,7 +62,7 @@ def visit(address, assertion, *, path="/api/me", language="en", **identity):
     headers = {
         f"X-SSO-Gate-{name}": value for name, value in {"User": USER, "Assertion": assertion, **identity}.items()
     }
-    return httpx2.get(f"{address}{path}", headers={**headers, "Accept-Language": language}, trust_env=False)
+    return httpx2.get(f"{address}{path}", headers={**headers, "Accept-Language": language})
 
 
 def test_a_person_whom_the_gate_vouches_for_sees_who_they_are(running):

@@ -4,6 +4,7 @@ against it.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -25,6 +26,7 @@ KEYWORDS = {
 }
 
 
+@cache
 def extracted() -> Catalog:
     """Every text of the package, with the places where it stands."""
     catalogue = Catalog(project="sso-gate", charset="utf-8")

@@ -269,7 +269,7 @@ async def test_an_authorization_endpoint_keeps_the_query_it_was_published_with(j
 async def test_a_browser_that_really_goes_to_the_forge_comes_back_with_the_same_parameters(journey, pushed):
     journey.forge.with_par = pushed
     departure = await journey.begin()
-    async with httpx2.AsyncClient(trust_env=False) as browser:
+    async with httpx2.AsyncClient() as browser:
         back = httpx2.URL((await browser.get(departure.url)).headers["location"])
     assert str(back).startswith("http://localhost:8080/sso/oidc/acme-oidc/callback?")
     proof = await journey.finish(parse_qsl(back.query.decode()), departure.expectations)
