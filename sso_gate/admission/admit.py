@@ -1,6 +1,6 @@
 """The one door: an identity that was proved goes in, a session or a refusal comes out.
 
-The order of steps is the protocol of `docs/architecture.md`: a pending session (A), the counter is asked (B), the
+The order of steps is the protocol of `docs/architecture.md`: a pending session (A) and what the counter says (B), the
 decision joins its organization's batch (C), SQL decides and records in one transaction (S1, S2), the counter is told
 (D), the session becomes active if the pending one still exists (E). The cookie comes last, in the caller's response
 (F). A crash after any step leaves nothing that time or the next login does not mend.
@@ -19,7 +19,7 @@ from sso_gate.errors import Unavailable
 from sso_gate.members.member import Member
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.sessions.session import Session, SessionToken
-from sso_gate.sessions.store import SessionStore
+from sso_gate.sessions.store import PENDING_SECONDS, SessionStore, pending_key
 from sso_gate.storage.runtime import Runtime
 
 EMERGENCY = timedelta(hours=1)
@@ -53,13 +53,12 @@ class Door:
         """Return the open session of the person, or why there is none; either way it is on the audit record.
 
         `logout` is what the protocol needs to end the session at the identity provider, `names` are those by which the
-        provider can end it here. Raises `Unavailable` when Redis
-        or SQL cannot answer: nobody is let in then, and nothing is taken that the person's next try would not find.
+        provider can end it here. Raises `Unavailable` when Redis or SQL cannot answer: nobody is let in then, and
+        nothing is taken that the person's next try would not find.
         """
         token = SessionToken.new(login.identity.organization)
         asked_at = self.clock.now()  # the lease begins before the decision: SQL may say otherwise from then on
-        await self.sessions.write_pending(token)
-        hint = await self.counter.ask(login.identity.organization)
+        hint = await self.counter.ask(token.organization, room=pending_key(token), seconds=PENDING_SECONDS)
         answer = await self.combiner.settle(login, hint)
         if isinstance(answer, Denied):
             await self._forget(token)

@@ -1,6 +1,7 @@
 """The way in for an owner when single sign-on is down: a code that works once and opens the settings alone."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -25,6 +26,7 @@ from sso_gate.storage.runtime import Runtime
 BREAKGLASS_USED = "breakglass.used"
 TRIES = Rate(count=10, period=timedelta(minutes=10))
 """How often one client may try."""
+_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,14 @@ async def record_refused_code(runtime: Runtime, refusal: Refused, *, email: str,
     """Put a refused try on the record of the organization that the address belongs to, if there is one."""
     organization = await runtime.database.read(lambda tx: organizations.by_domain(tx, email_domain(email)))
     if organization is not None:
-        await record_unproved(runtime, _event(runtime, organization.id, None, client, refusal.reason))
+        event = _event(runtime, organization.id, None, client, refusal.reason)
+        await record_unproved(runtime, replace(event, actor=Actor("user", "", _typed(runtime, email))))
+
+
+def _typed(runtime: Runtime, text: str) -> str:
+    """Return an address as it was typed, and a keyed hash of what is none: people type passwords into any field."""
+    address = normal_email(text)
+    return address if _ADDRESS.fullmatch(address) else f"typed:{runtime.keyring.keyed_hash(address)[:32]}"
 
 
 def _use(tx: Connection, runtime: Runtime, email: str, code: str, client: Client) -> _Used | None:

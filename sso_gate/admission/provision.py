@@ -40,7 +40,7 @@ T = TypeVar("T")
 class Provision:
     """One transaction of a provisioning client, with the organization's pool locked; `pool` is as it is now.
 
-    `ended` names the members whose sessions below a generation must end with it.
+    `version` is the pool's as it was found; `ended` names members, with the generation below which their sessions end.
     """
 
     tx: Connection
@@ -49,7 +49,13 @@ class Provision:
     hold: timedelta
     now: datetime
     pool: Pool
+    version: int
     ended: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the counter knows less than the pool says now."""
+        return self.pool.version != self.version
 
     @classmethod
     def begin(cls, tx: Connection, organization_id: str, *, clock: Clock, hold: timedelta) -> Self:
@@ -58,7 +64,7 @@ class Provision:
         organization = organizations.get(tx, organization_id)
         if organization is None:
             raise NotFound("organization")
-        found = cls(tx, organization, clock, hold, clock.now(), pool)
+        found = cls(tx, organization, clock, hold, clock.now(), pool, pool.version)
         if pool.lapsed:
             found._offer()
         return found
@@ -169,5 +175,6 @@ class Provisioner:
         with contextlib.suppress(Unavailable):
             for person, generation in began[0].ended.items():
                 await self.sessions.purge(organization, person, below=generation)
-            await self.counter.publish(organization, began[0].pool)
+            if began[0].has_changed:
+                await self.counter.publish(organization, began[0].pool)
         return result

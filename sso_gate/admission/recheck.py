@@ -5,7 +5,7 @@ The same `decide` on fresh facts, so that nothing opens here which would not ope
 
 import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
@@ -90,10 +90,10 @@ class Recheck:
         session = await self.sessions.purged(token)
         if session is None:
             return None
-        reason, reference = await self.database.read(lambda tx: _taken_back(tx, session, _proof(token), self.clock))
-        if reason is None or reference:  # a program may ask many times a second: only the first is written down
-            return Ended(session, reason, reference) if reason else None
-        return await self._end(token, session, reason)
+        ended = await self.database.read(lambda tx: _taken_back(tx, session, _proof(token), self.clock))
+        if ended is None or ended.reference:  # a program may ask many times a second: only the first is written down
+            return ended
+        return await self._end(token, ended.session, ended.reason)
 
     async def _end(self, token: SessionToken, session: Session, reason: Reason) -> Ended:
         """End the session and record that it was refused: once, however many of its requests find out together."""
@@ -132,13 +132,13 @@ def _proof(token: SessionToken) -> str:
     return hashlib.sha256(f"gate {token.digest}".encode()).hexdigest()
 
 
-def _taken_back(tx: Connection, session: Session, proof: str, clock: Clock) -> tuple[Reason | None, str]:
-    """Return why the session of somebody without a seat is refused, and the reference of the event that says so."""
+def _taken_back(tx: Connection, session: Session, proof: str, clock: Clock) -> Ended | None:
+    """Return why the session of somebody without a seat is refused, with the event that says so if there is one."""
     person = members.get(tx, session.organization, session.member)
     if person and person.state is MemberState.HELD:
-        return None, ""  # a seat is theirs again, and a sign-in away
-    found = _look(tx, session, clock)
-    return (found, _reference(tx, proof)) if isinstance(found, Reason) else (None, "")
+        return None  # a seat is theirs again, and a sign-in away
+    found, known = _look(tx, session, clock), replace(session, email=person.email if person else "")
+    return Ended(known, found, _reference(tx, proof)) if isinstance(found, Reason) else None
 
 
 def _reference(tx: Connection, proof: str) -> str:

@@ -89,9 +89,8 @@ class _Batch:
 
 def _as_they_come(known: Gathered, login: Login) -> Gathered:
     """Return the facts with the role that this login brings: who has left a group decides nothing by it any more."""
-    if known.member is None:
-        return known
-    return replace(known, facts=replace(known.facts, role=_role(login, known.member)))
+    role = known.facts.role if known.member is None else _role(login, known.member)
+    return known if role is known.facts.role else replace(known, facts=replace(known.facts, role=role))
 
 
 def _role(login: Login, member: Member) -> Role:
@@ -221,19 +220,26 @@ def _person(proved: Identity, known: Gathered) -> set[str]:
 def _grant(batch: _Batch, takers: list[tuple[int, Gathered]]) -> None:
     if not takers:
         return
-    people = _know(batch, takers, MemberState.RELEASED)
+    strangers = _strangers(batch, takers, MemberState.RELEASED)
+    people = [known.member or strangers[at] for at, known in takers]
     ids = {person.id: new_id("evt", batch.clock) for person in people}
     known_before = [known.member.id for _, known in takers if known.member]
-    batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now, known=known_before)
+    newcomers = list(strangers.values())
+    batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now, known=known_before, newcomers=newcomers)
+    batch.came.update(known_before)
+    _bind(batch, takers, people)
     for person, (at, known) in zip(people, takers, strict=True):
-        batch.came.add(person.id)
         member, role = _role_in_force(batch, at, person)
         batch.events.append(_event(batch, at, member, None, {"seat": "granted", **role}, event_id=ids[person.id]))
         batch.answers[at] = Allowed(member, known.slug, "seat", batch.pool.version)
 
 
 def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> None:
-    people = _know(batch, [(at, known) for at, known, _ in refused], MemberState.WAITING)
+    turned_away = [(at, known) for at, known, _ in refused]
+    strangers = _strangers(batch, turned_away, MemberState.WAITING)
+    people = [known.member or strangers[at] for at, known in turned_away]
+    members.add(batch.tx, list(strangers.values()), source="login", at=batch.now)
+    _bind(batch, turned_away, people)
     for person, (at, known, verdict) in zip(people, refused, strict=True):
         if verdict.settings_without_seat:
             batch.answers[at] = _to_settings(batch, at, person, known.slug)
@@ -242,18 +248,19 @@ def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> 
             batch.answers[at] = _no_seat(batch, at, person)
 
 
-def _know(batch: _Batch, people: list[tuple[int, Gathered]], state: MemberState) -> list[Member]:
-    """Make members of strangers and bind the identities that are not bound yet; return everybody's member."""
-    strangers = {at: _stranger(batch, batch.logins[at].identity, state) for at, known in people if known.member is None}
-    members.add(batch.tx, list(strangers.values()), source="login", at=batch.now)
-    known_people = [known.member or strangers[at] for at, known in people]
+def _strangers(batch: _Batch, people: list[tuple[int, Gathered]], state: MemberState) -> dict[int, Member]:
+    """Return who is to be a member from now on, by their places."""
+    return {at: _stranger(batch, batch.logins[at].identity, state) for at, known in people if known.member is None}
+
+
+def _bind(batch: _Batch, people: list[tuple[int, Gathered]], as_members: list[Member]) -> None:
+    """Bind the identities that are not bound yet."""
     ties = [
         (person.id, batch.logins[at].identity)
-        for person, (at, known) in zip(known_people, people, strict=True)
+        for person, (at, known) in zip(as_members, people, strict=True)
         if known.facts.tie is not Tie.BOUND
     ]
     members.bind(batch.tx, ties, at=batch.now)
-    return known_people
 
 
 def _stranger(batch: _Batch, proved: Identity, state: MemberState) -> Member:
@@ -326,8 +333,9 @@ def _role_in_force(batch: _Batch, at: int, member: Member) -> tuple[Member, dict
 def _write(batch: _Batch) -> None:
     """Write what was noted, rows in one order in every process."""
     audit.record(batch.tx, batch.events)
-    waitlist.note_first(batch.tx, batch.organization, batch.refused, now=batch.now)
-    waitlist.note_again(batch.tx, batch.refused_again, now=batch.now)
+    if batch.refused or batch.refused_again:
+        waitlist.note_first(batch.tx, batch.organization, batch.refused, now=batch.now)
+        waitlist.note_again(batch.tx, batch.refused_again, now=batch.now)
     for member_id in sorted(batch.roles):
         members.set_role(batch.tx, member_id, batch.roles[member_id])
     members.note_login(batch.tx, sorted(batch.came), at=batch.now)

@@ -5,13 +5,13 @@ Protocols turn bytes into an `Identity`, admission turns an identity into a sess
 one to the other and keeps the order: proof first, then single use, then the seat.
 """
 
-import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self, cast
 
+from sqlalchemy import Connection as Transaction
 from starlette.requests import HTTPConnection
 
 from sso_gate.admission.admit import Admission, Door
@@ -26,6 +26,7 @@ from sso_gate.identity import Identity, new_id
 from sso_gate.login.keys import LoginKeys, load_login_keys
 from sso_gate.login.pending import (
     LIFETIME_SECONDS,
+    InTheWay,
     PendingLogin,
     PendingLogins,
     browser_hash,
@@ -41,6 +42,7 @@ from sso_gate.protocols.oidc import callback as oidc_callback
 from sso_gate.protocols.oidc import request as oidc_request
 from sso_gate.protocols.oidc.provider import Providers
 from sso_gate.protocols.protocol import Endpoints
+from sso_gate.protocols.replay import ReplayGuard
 from sso_gate.protocols.saml import request as saml_request
 from sso_gate.protocols.saml import response as saml_response
 from sso_gate.protocols.saml.response import VerifiedResponse
@@ -99,6 +101,9 @@ class Restarted:
     url: str
 
 
+SamlProof = VerifiedResponse | Refused
+"""What a SAML response proves, or why it proves nothing."""
+
 Finish = Arrived | TurnedAway | Rejected | Restarted | Tried
 
 
@@ -120,10 +125,13 @@ class LoginFlow:
 
     async def connection(self, connection_id: str) -> Connection:
         """Return the connection that the route names; `NotFound` where there is none."""
-        found = await self.runtime.database.read(lambda tx: connections.get(tx, self.runtime.keyring, connection_id))
+        found = await self.runtime.database.read(self._get(connection_id))
         if found is None:
             raise NotFound(f"connection {connection_id}")
         return found
+
+    def _get(self, connection_id: str) -> Callable[[Transaction], Connection | None]:
+        return lambda tx: connections.get(tx, self.runtime.keyring, connection_id)
 
     def endpoints(self, connection: Connection) -> Endpoints:
         """Return the gate's own addresses for the connection."""
@@ -169,82 +177,119 @@ class LoginFlow:
         await self.pending.save(handle, pending)
         return departure.url
 
-    async def finish_saml(self, connection: Connection, *, response: str, relay_state: str, browser: Browser) -> Finish:
+    async def prove_saml(self, connection_id: str, response: str) -> tuple[Connection, SamlProof]:
+        """Return the connection that the route names, and what this SAML response proves by its settings, or why it
+        proves nothing. Read and verified by one thread: handing a login to another costs as much as reading.
+
+        Raises:
+            NotFound: there is no such connection.
+        """
+
+        def prove(found: Connection | None) -> tuple[Connection, SamlProof] | None:
+            return (found, self._proof(found, response)) if found else None
+
+        proved = await self.runtime.database.read_then(self._get(connection_id), prove)
+        if proved is None:
+            raise NotFound(f"connection {connection_id}")
+        return proved
+
+    def _proof(self, connection: Connection, response: str) -> SamlProof:
+        try:
+            return saml_response.verify(
+                response,
+                connection=connection,
+                endpoints=self.endpoints(connection),
+                keys=self.keys.saml,
+                now=self.runtime.clock.now(),
+            )
+        except Refused as refusal:
+            return refusal
+
+    async def finish_saml(
+        self, connection: Connection, proof: SamlProof, *, relay_state: str, browser: Browser
+    ) -> Finish:
         """Return how the login that this SAML response belongs to ended. Every refusal is on the audit record."""
         try:
-            return await self._finish_saml(connection, response, relay_state, browser)
+            return await self._finish_saml(connection, proof, relay_state, browser)
         except Refused as refusal:
             return await self._refused(connection, refusal, relay_state, browser)
 
-    async def _finish_saml(self, connection: Connection, response: str, relay_state: str, browser: Browser) -> Finish:
-        pending = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
-        if not isinstance(connection.settings, SamlSettings) or not _serves(connection, pending):
+    async def _finish_saml(
+        self, connection: Connection, proof: SamlProof, relay_state: str, browser: Browser
+    ) -> Finish:
+        if not isinstance(connection.settings, SamlSettings) or not await self._serves(
+            connection, relay_state, browser
+        ):
             raise Refused(Reason.CONNECTION_DISABLED)
-        verified = await asyncio.to_thread(
-            saml_response.verify,
-            response,
-            connection=connection,
-            endpoints=self.endpoints(connection),
-            keys=self.keys.saml,
-            now=self.runtime.clock.now(),
-        )
-        if verified.in_response_to is None:
-            return await self._unsolicited(connection, connection.settings, verified, pending, browser)
-        if pending is not None:
-            saml_response.require_request(verified, expected_request_id=pending.expectations["request_id"])
-        await self._consume(connection, verified, relay_state if pending else new_handle())
-        if pending is None:
-            raise Refused(Reason.REQUEST_UNKNOWN)
-        return await self._admit(
-            connection, verified.identity, pending, browser, logout=_saml_logout(verified), names=_saml_names(verified)
-        )
+        if isinstance(proof, Refused):
+            raise proof
+        if proof.in_response_to is None:
+            return await self._unsolicited(connection, connection.settings, proof, relay_state, browser)
+        pending = await self._consume(connection, proof, proof.in_response_to, relay_state, browser)
+        saml_response.require_request(proof, expected_request_id=pending.expectations["request_id"])
+        return await self._admit_saml(connection, proof, pending, browser)
+
+    async def _serves(self, connection: Connection, handle: str, browser: Browser) -> bool:
+        """Return whether an answer counts: a connection that is not enabled yet can be tested."""
+        if connection.enabled:
+            return True
+        pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
+        return pending is not None and bool(pending.trial)
 
     async def _unsolicited(
         self,
         connection: Connection,
         settings: SamlSettings,
         verified: VerifiedResponse,
-        pending: PendingLogin | None,
+        relay_state: str,
         browser: Browser,
     ) -> Finish:
         match settings.accept_unsolicited:
             case "accept":
-                await self._consume(connection, verified, None)
+                await self._use_up(connection, verified)
                 blank = PendingLogin(connection.id, "", {}, ReturnTo.home().url)
-                return await self._admit(
-                    connection,
-                    verified.identity,
-                    blank,
-                    browser,
-                    logout=_saml_logout(verified),
-                    names=_saml_names(verified),
-                )
-            case "restart" if await self._may_restart(connection, pending, browser):
+                return await self._admit_saml(connection, verified, blank, browser)
+            case "restart" if await self._may_restart(connection, relay_state, browser):
                 url = await self.begin(connection, browser=browser, return_to=ReturnTo.home(), restarted=True)
                 return Restarted(url)
             case _:
                 raise Refused(Reason.UNSOLICITED_REFUSED)
 
-    async def _may_restart(self, connection: Connection, pending: PendingLogin | None, browser: Browser) -> bool:
+    async def _admit_saml(
+        self, connection: Connection, verified: VerifiedResponse, pending: PendingLogin, browser: Browser
+    ) -> Finish:
+        return await self._admit(
+            connection, verified.identity, pending, browser, logout=_saml_logout(verified), names=_saml_names(verified)
+        )
+
+    async def _may_restart(self, connection: Connection, relay_state: str, browser: Browser) -> bool:
+        pending = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
         restarted = pending is not None and pending.restarted
         return not restarted and await self.pending.may_restart(connection.id, browser.key)
 
-    async def _consume(self, connection: Connection, verified: VerifiedResponse, handle: str | None) -> None:
-        await self._use_up(
-            connection, handle, verified.assertion_key, until=verified.replay_until, unknown=Reason.REQUEST_UNKNOWN
-        )
-
-    async def _use_up(
-        self, connection: Connection, handle: str | None, proof: str, *, until: datetime, unknown: Reason
-    ) -> None:
-        """Use up proof and pending login, or refuse. A handle that names no login uses up nothing, and still finds out
-        whether the proof was used before.
-        """
-        consumed = await self.pending.consume(connection.id, handle, proof, now=self.runtime.clock.now(), until=until)
-        if consumed == "replayed":
+    async def _use_up(self, connection: Connection, verified: VerifiedResponse) -> None:
+        guard, now = ReplayGuard(self.runtime.redis), self.runtime.clock.now()
+        if not await guard.first_use(connection.id, verified.assertion_key, now=now, until=verified.replay_until):
             raise Refused(Reason.REPLAYED)
-        if consumed == "unknown":
-            raise Refused(unknown, "no login of this browser waits for this answer")
+
+    async def _consume(
+        self, connection: Connection, verified: VerifiedResponse, request_id: str, relay_state: str, browser: Browser
+    ) -> PendingLogin:
+        """Return the login that this response answers, used up together with it, or refuse."""
+        consumed = await self.pending.consume(
+            connection.id,
+            relay_state,
+            verified.assertion_key,
+            browser_key=browser.key,
+            request_id=request_id,
+            now=self.runtime.clock.now(),
+            until=verified.replay_until,
+        )
+        if consumed == "mismatch":
+            waits = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
+            expected = waits.expectations["request_id"] if waits else ""
+            saml_response.require_request(verified, expected_request_id=expected)
+        return _consumed(consumed, unknown=Reason.REQUEST_UNKNOWN)
 
     async def finish_oidc(
         self, connection: Connection, *, params: Sequence[tuple[str, str]], browser: Browser
@@ -257,24 +302,24 @@ class LoginFlow:
 
     async def _finish_oidc(self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser) -> Finish:
         handle = next((value for name, value in params if name == "state"), "")
-        pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
-        if connection.protocol != "oidc" or not _serves(connection, pending):
+        if connection.protocol != "oidc" or not await self._serves(connection, handle, browser):
             raise Refused(Reason.CONNECTION_DISABLED)
-        if pending is not None and pending.trial:
-            return await self._try_oidc(connection, params, handle, pending, browser)
-        return await self._use_oidc(connection, params, handle, pending, browser)
-
-    async def _try_oidc(
-        self,
-        connection: Connection,
-        params: Sequence[tuple[str, str]],
-        handle: str,
-        pending: PendingLogin,
-        browser: Browser,
-    ) -> Finish:
+        now = self.runtime.clock.now()
+        consumed = await self.pending.consume(
+            connection.id,
+            handle,
+            handle_proof(handle),
+            browser_key=browser.key,
+            request_id="",
+            now=now,
+            until=now + timedelta(seconds=LIFETIME_SECONDS),
+        )
+        pending = _consumed(consumed, unknown=Reason.STATE_MISMATCH)
         try:
             return await self._use_oidc(connection, params, handle, pending, browser)
         except Refused as refusal:
+            if not pending.trial:
+                raise
             return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
 
     async def _use_oidc(
@@ -282,14 +327,9 @@ class LoginFlow:
         connection: Connection,
         params: Sequence[tuple[str, str]],
         handle: str,
-        pending: PendingLogin | None,
+        pending: PendingLogin,
         browser: Browser,
     ) -> Finish:
-        until = self.runtime.clock.now() + timedelta(seconds=LIFETIME_SECONDS)
-        taken = handle if pending else new_handle()
-        await self._use_up(connection, taken, handle_proof(handle), until=until, unknown=Reason.STATE_MISMATCH)
-        if pending is None:
-            raise Refused(Reason.STATE_MISMATCH)
         expected = pending.expectations
         proof = await oidc_callback.finish(
             params,
@@ -376,9 +416,13 @@ def flow_of(request: HTTPConnection) -> LoginFlow:
     return cast("LoginFlow", request.state.login_flow)
 
 
-def _serves(connection: Connection, pending: PendingLogin | None) -> bool:
-    """Return whether an answer counts: a connection that is not enabled yet can be tested."""
-    return connection.enabled or (pending is not None and bool(pending.trial))
+def _consumed(told: PendingLogin | InTheWay, *, unknown: Reason) -> PendingLogin:
+    """Return the login that was used up, or refuse."""
+    if isinstance(told, PendingLogin):
+        return told
+    if told == "replayed":
+        raise Refused(Reason.REPLAYED)
+    raise Refused(unknown, "no login of this browser waits for this answer")
 
 
 def mapped_role(connection: Connection, identity: Identity) -> Role | None:

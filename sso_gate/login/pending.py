@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, cast
 
 from sso_gate.protocols.replay import used_key
 from sso_gate.storage.redis import Redis, Script
@@ -23,7 +23,7 @@ RESTART_SECONDS = 60
 MAX_HANDLE_LENGTH = 128
 _CONSUME = Script.load("sso_gate.login", "consume.lua")
 
-Consumed = Literal["ok", "replayed", "unknown"]
+InTheWay = Literal["mismatch", "replayed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,35 @@ class PendingLogins:
 
     async def find(self, connection: str, handle: str, *, browser_key: str) -> PendingLogin | None:
         """Return the login of this browser under this handle without using it up, or None; None without a key."""
-        if not browser_key or not 0 < len(handle) <= MAX_HANDLE_LENGTH:
+        if not browser_key or not _fits(handle):
             return None
         text = await self.redis.get(_key(connection, handle))
-        values: dict[str, Any] | None = json.loads(text) if text else None
-        if values is None or not hmac.compare_digest(values["browser"], browser_hash(browser_key)):
-            return None
-        return PendingLogin(**values)
+        found = _pending(text) if text else None
+        same = found is not None and hmac.compare_digest(found.browser, browser_hash(browser_key))
+        return found if same else None
 
     async def consume(
-        self, connection: str, handle: str | None, proof: str, *, now: datetime, until: datetime
-    ) -> Consumed:
-        """Use up the proof, and with it the login under `handle` if there is one, in one step."""
+        self,
+        connection: str,
+        handle: str,
+        proof: str,
+        *,
+        browser_key: str,
+        request_id: str,
+        now: datetime,
+        until: datetime,
+    ) -> PendingLogin | InTheWay:
+        """Return the login of this browser under this handle, used up in one step with the proof; or what stands in
+        the way of that, which leaves both as they were.
+
+        `request_id` is the request that the proof answers, empty where the protocol compares something else. A handle
+        that names no login uses up nothing, and still finds out whether the proof was used before.
+        """
+        taken = handle if browser_key and _fits(handle) else new_handle()
         seconds = max(1, math.ceil((until - now).total_seconds()))
-        keys = [used_key(connection, proof), _key(connection, handle or "")]
-        found: Consumed = await self.redis.run(_CONSUME, keys, [seconds, "1" if handle else "0"])
-        return found
+        keys = [used_key(connection, proof), _key(connection, taken)]
+        told: str = await self.redis.run(_CONSUME, keys, [seconds, browser_hash(browser_key), request_id])
+        return _pending(told) if told.startswith("{") else cast("InTheWay", told)
 
     async def may_restart(self, connection: str, browser_key: str) -> bool:
         """Return whether this browser was not sent to this provider by an unsolicited answer a moment ago.
@@ -84,6 +97,14 @@ class PendingLogins:
     async def forget_restart(self, connection: str, browser_key: str) -> None:
         """Let an unsolicited answer start a login again: the one that it started has come to its end."""
         await self.redis.delete(_restart_key(connection, browser_key))
+
+
+def _fits(handle: str) -> bool:
+    return 0 < len(handle) <= MAX_HANDLE_LENGTH
+
+
+def _pending(text: str) -> PendingLogin:
+    return PendingLogin(**json.loads(text))
 
 
 def new_handle() -> str:

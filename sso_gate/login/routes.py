@@ -2,8 +2,9 @@
 `flow.py`.
 """
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
+from sqlalchemy import Connection as Transaction
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -17,11 +18,14 @@ from sso_gate.errors import NotFound, Reason, Refused
 from sso_gate.login.browser import client_of, departing_browser, remember, remember_waiting, returning_browser
 from sso_gate.login.discovery import Realm, find_realm
 from sso_gate.login.flow import Arrived, Browser, Finish, LoginFlow, Rejected, Restarted, Tried, TurnedAway, flow_of
+from sso_gate.login.message_form import read_message_form
 from sso_gate.login.provider_logout import receive_backchannel, receive_saml
 from sso_gate.login.rate import LoginRate
 from sso_gate.login.sign_out import sign_out
 from sso_gate.login.trial import Trials
 from sso_gate.metrics import DENIALS, LOGINS
+from sso_gate.organizations import store as organizations
+from sso_gate.organizations.organization import Organization
 from sso_gate.protocols.oidc.keys import public_jwks
 from sso_gate.protocols.saml.metadata import service_provider_metadata
 from sso_gate.refusals import REFUSALS
@@ -36,7 +40,6 @@ from sso_gate.web.request_state import language_of, runtime_of, speak
 from sso_gate.web.return_to import ReturnTo
 from sso_gate.web.templates import render
 
-MESSAGE_BYTES = 256 * 1024  # see docs/threats.md: floods
 _LOGIN_FIELDS = {
     "org": Field(64),
     "email": Field(320),
@@ -100,6 +103,7 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
         choices=choices,
         last_connection=None,
         show_break_glass=True,
+        organization_slug=organization.slug if organization else "",
     )
 
 
@@ -134,37 +138,16 @@ async def _depart(
 
 async def assertion_consumer(request: Request) -> Response:
     """POST /sso/saml/{connection}/acs."""
-    flow = flow_of(request)
-    connection = await flow.connection(request.path_params["connection"])
+    flow, named = flow_of(request), request.path_params["connection"]
     browser = returning_browser(request)
     try:
         await LoginRate.of(flow.runtime).check(browser.client.address)
-        form = await _message_form(request)
+        form = await read_message_form(request)
     except Refused as refusal:
-        return await _refuse(request, flow, connection, refusal, browser)
-    finish = await flow.finish_saml(
-        connection, response=form.get("SAMLResponse", ""), relay_state=form.get("RelayState", ""), browser=browser
-    )
+        return await _refuse(request, flow, await flow.connection(named), refusal, browser)
+    connection, proof = await flow.prove_saml(named, form.get("SAMLResponse", ""))
+    finish = await flow.finish_saml(connection, proof, relay_state=form.get("RelayState", ""), browser=browser)
     return await _finished(request, flow, connection, finish, browser)
-
-
-async def _message_form(request: Request) -> dict[str, str]:
-    """Return the fields of a posted message, each of which came once; no more is read than a message may have."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Refused(Reason.MESSAGE_MALFORMED, "content type")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MESSAGE_BYTES:
-            raise Refused(Reason.MESSAGE_TOO_LARGE, f"more than {MESSAGE_BYTES} bytes")
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict")
-    except ValueError as error:
-        raise Refused(Reason.MESSAGE_MALFORMED, "form") from error
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise Refused(Reason.MESSAGE_MALFORMED, "a field was sent twice")
-    return form
 
 
 async def callback(request: Request) -> Response:
@@ -331,7 +314,7 @@ async def single_logout(request: Request) -> Response:
         await LoginRate.of(flow.runtime).check(browser.client.address)
         message: bytes | dict[str, str] = request.scope["query_string"]
         if request.method == "POST":
-            message = await _message_form(request)
+            message = await read_message_form(request)
         onward = await receive_saml(flow, connection, message, browser.client)
     except Refused as refusal:
         return await _refuse(request, flow, connection, refusal, browser, Action.LOGOUT)
@@ -345,7 +328,7 @@ async def backchannel_logout(request: Request) -> Response:
     headers = {"Cache-Control": "no-store"}
     try:
         await LoginRate.of(flow.runtime).check(client_of(request).address)
-        form = await _message_form(request)
+        form = await read_message_form(request)
         await receive_backchannel(flow, connection, form.get("logout_token", ""), client_of(request))
     except Refused as refusal:
         await flow.reject(connection, refusal, client_of(request), action=Action.LOGOUT)
@@ -356,7 +339,17 @@ async def backchannel_logout(request: Request) -> Response:
 
 async def help_page(request: Request) -> Response:
     """GET /login/help: what can stand in the way, and who can help."""
-    return render(request, "login/help.html", contact="")
+    flow, slug = flow_of(request), read_query(request, org=Field(64))["org"]
+    signed_in = await Recheck.of(flow.runtime).signed_in(SESSION_COOKIE.read(request))
+    whose = signed_in.member.organization if signed_in else ""
+
+    def work(tx: Transaction) -> Organization | None:
+        if slug:
+            return organizations.by_slug(tx, slug)
+        return organizations.get(tx, whose) if whose else organizations.only_one(tx)
+
+    organization = await flow.runtime.database.read(work)
+    return render(request, "login/help.html", contact=organization.it_contact if organization else "")
 
 
 async def logout(request: Request) -> Response:

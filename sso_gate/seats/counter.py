@@ -23,9 +23,11 @@ class SeatCounter:
 
     redis: Redis
 
-    async def ask(self, organization: str) -> Hint:
-        """Return whether a seat seems free. `Unavailable` when Redis does not answer: nobody is admitted then."""
-        return cast("Hint", await self.redis.run(_ASK, [_key(organization)], []))
+    async def ask(self, organization: str, *, room: str, seconds: int) -> Hint:
+        """Return whether a seat seems free, having made room for a session under the key `room` for so long.
+        `Unavailable` when Redis does not answer: nobody is admitted then, and nothing has been taken yet.
+        """
+        return cast("Hint", await self.redis.run(_ASK, [_key(organization), room], [seconds]))
 
     async def publish(self, organization: str, pool: Pool) -> None:
         """Tell the counter what SQL has committed; it changes only when the version is newer."""

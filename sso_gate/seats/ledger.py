@@ -5,7 +5,7 @@ second tab when one seat was left), and raises the version by one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ from sqlalchemy import (
 
 from sso_gate.clock import to_micros
 from sso_gate.errors import Conflict, NoSeatFree, NotFound
-from sso_gate.members.member import MemberState
+from sso_gate.members import store as members
+from sso_gate.members.member import Member, MemberState
 from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
 
@@ -99,12 +100,19 @@ def _change(tx: Connection, organization: str, change: Prepared, *, now: datetim
 
 
 def grant(
-    tx: Connection, organization: str, events: Mapping[str, str], *, now: datetime, known: Collection[str] | None = None
+    tx: Connection,
+    organization: str,
+    events: Mapping[str, str],
+    *,
+    now: datetime,
+    known: Collection[str] | None = None,
+    newcomers: Sequence[Member] = (),
 ) -> Pool:
     """Give a seat to each of these members, who hold none, and return the pool; the lock is taken already.
 
     `events` names for each member's id the audit event that the caller writes in this transaction; `known` are those
-    who may be waiting or have a seat kept for them, all unless it is said. Used grows by the rows that really changed.
+    who may be waiting or have a seat kept for them, all unless it is said; `newcomers` are those of whom there is no
+    row yet, and who come in just now: theirs is inserted with the seat. Used grows by the rows that really changed.
     Raises `Conflict` when one of them held a seat or was blocked: then nothing of this transaction may stay.
     """
     waiters = list(events if known is None else known)
@@ -112,9 +120,12 @@ def grant(
         _DROP_HOLDS.run(tx, members=waiters)
         _STOP_WAITING.run(tx, members=waiters)
     pool = _change(tx, organization, _USE, now=now, more=len(events))
-    values = {"organization": organization, "members": list(events), "version": pool.version, "now": to_micros(now)}
-    if _HOLD_SEATS.run(tx, **values) != len(events):
+    values = {"organization": organization, "version": pool.version, "now": to_micros(now)}
+    there = list(events.keys() - {one.id for one in newcomers})
+    if there and _HOLD_SEATS.run(tx, members=there, **values) != len(there):
         raise Conflict("a seat was given to somebody who cannot take one")
+    seated = [replace(one, state=MemberState.HELD, generation=pool.version, last_login=now) for one in newcomers]
+    members.add(tx, seated, source="login", at=now)  # one row each, or none of the transaction
     _enter(tx, organization, events, delta=1, version=pool.version, now=now)
     return pool
 

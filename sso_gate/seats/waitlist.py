@@ -169,6 +169,18 @@ def count(tx: Connection, organization: str, *, now: datetime) -> int:
     return tx.execute(query.where(waits, waiting.c.member.not_in(kept))).scalar_one()
 
 
+def newest_wish(tx: Connection, organization: str, *, now: datetime) -> datetime | None:
+    """Return when somebody was refused or asked last, of those who wait without a seat kept for them and were not
+    declined; None where there are none.
+    """
+    kept = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at > to_micros(now))
+    query = select(func.max(waiting.c.first_refused_at), func.max(waiting.c.asked_at)).select_from(waiting)
+    hopes = (waiting.c.organization == organization) & _WAITS & waiting.c.declined_at.is_(None)
+    joined = query.join(member, member.c.id == waiting.c.member)
+    refused, asked = tx.execute(joined.where(hopes, waiting.c.member.not_in(kept))).one()
+    return None if refused is None else from_micros(max(refused, asked or 0))
+
+
 def invited(tx: Connection, organization: str, *, now: datetime, limit: int = 200) -> list[Invite]:
     """Return the invites that have not run out, the one that ends first first."""
     living = (hold.c.organization == organization) & (hold.c.until_at > to_micros(now)) & ~_WAITS

@@ -1,5 +1,5 @@
 -- Ends every session of a member that is older than a generation, and keeps late ones out; atomic with activate.lua.
--- A session that is ended here stays readable under another name, which opens nothing: its browser is told why.
+-- What is left of a session that is ended here, under another name, opens nothing and names nobody: its browser is told why.
 -- KEYS: the member's index, the member's floor.
 -- ARGV: generation, seconds to remember, prefix of session keys, prefix of ended sessions (same slot).
 -- Returns how many sessions were ended. Running it again changes nothing.
@@ -11,7 +11,11 @@ local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
 for _, digest in ipairs(dead) do
   local living = redis.call('GETDEL', ARGV[3] .. digest)
   if living and living ~= '{}' then
-    redis.call('SET', ARGV[4] .. digest, living, 'EX', ARGV[2])
+    local session, left = cjson.decode(living), {}
+    for _, name in ipairs({'organization', 'member', 'kind', 'connection', 'generation', 'host'}) do
+      left[name] = session[name]
+    end
+    redis.call('SET', ARGV[4] .. digest, cjson.encode(left), 'EX', ARGV[2])
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])

@@ -96,8 +96,14 @@ class Session:
         times = {name: from_micros(values[name]) for name in _TIMES}
         return cls(**{**values, **times, "groups": tuple(values["groups"])})
 
+    @classmethod
+    def remains(cls, text: str) -> Self:
+        """Return what `purge.lua` has left of a session: whose it was, by id, and for what. The rest is empty."""
+        return cls(**{**_EMPTY, **json.loads(text)})
+
 
 _FIELDS = tuple(field.name for field in fields(Session))
 _TIMES = ("created_at", "checked_at", "ends_at")
+_EMPTY: dict[str, Any] = {**dict.fromkeys(_FIELDS, ""), **dict.fromkeys(_TIMES, from_micros(0)), "groups": ()}
 # Made once: `json.dumps` makes a new encoder at every call that names separators.
 _line = json.JSONEncoder(separators=(",", ":")).encode

@@ -35,7 +35,7 @@ class SessionStore:
 
     async def write_pending(self, token: SessionToken) -> None:
         """Make room for a session before the decision: with Redis away nothing has been taken yet."""
-        await self.redis.put(_session_key(token.organization, token.digest), _PENDING, seconds=PENDING_SECONDS)
+        await self.redis.put(pending_key(token), _PENDING, seconds=PENDING_SECONDS)
 
     async def activate(self, token: SessionToken, session: Session, *, names: Sequence[str] = ()) -> bool:
         """Make the pending session active; False when it or its parent is gone, or the generation was ended.
@@ -103,9 +103,14 @@ class SessionStore:
         return int(await self.redis.run(_PURGE, _member_keys(organization, member), arguments))
 
     async def purged(self, token: SessionToken) -> Session | None:
-        """Return what a session was that `purge` has ended not long ago, or None. It opens nothing."""
+        """Return what is left of a session that `purge` has ended not long ago, or None. It opens nothing."""
         text = await self.redis.get(_ended_key(token.organization, token.digest))
-        return Session.from_json(text) if text else None
+        return Session.remains(text) if text else None
+
+
+def pending_key(token: SessionToken) -> str:
+    """Return where room is made for a session."""
+    return _session_key(token.organization, token.digest)
 
 
 def _session_key(organization: str, digest: str) -> str:

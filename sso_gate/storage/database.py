@@ -36,6 +36,7 @@ _POSTGRES_SETTINGS = {
 _TRY_AGAIN = ("40001", "40P01")
 
 T = TypeVar("T")
+R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +71,14 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` read in one transaction; `Unavailable` when the database did not answer."""
         return await self._run(self._readers, self._read_engine, work)
+
+    async def read_then(self, work: Callable[[Connection], T], then: Callable[[T], R]) -> R:
+        """Return what `then` makes of what `work` read: in the same thread, when the transaction has ended."""
+
+        def both() -> R:
+            return then(_in_transaction(self._read_engine, work))
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, both)
 
     async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, _in_transaction, engine, work)

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sso_gate.errors import SsoGateError
 
+_NO_KEY = "SSO_GATE_SECRET_KEYS: none of the keys opens what was sealed here before; older ones go behind the newest"
+
 
 class CannotUnseal(SsoGateError):
     """The sealed text was made under a key that is not configured, or was changed."""
@@ -44,7 +46,7 @@ class Keyring:
         try:
             return self._fernet.decrypt(sealed.encode("ascii")).decode()
         except (InvalidToken, UnicodeEncodeError) as error:
-            raise CannotUnseal("sealed under an unknown key, or changed") from error
+            raise CannotUnseal(_NO_KEY) from error
 
     def keyed_hash(self, text: str) -> str:
         """Return 64 hex digits that stand for the text and cannot be guessed back without the newest key."""

@@ -31,14 +31,16 @@ SOCKET_SECONDS = 2.0
 ANSWER_SECONDS = 4.0  # where a free connection must be waited for first
 CONNECTIONS = 64
 TURNS = 16  # of them for one organization: a storm of its logins must not queue everybody else's
+AT_ONCE = 16  # so many commands under way are no storm: they ask nobody whose turn it is
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 _OPTIONS: dict[str, Any] = {
     "decode_responses": True,
     "socket_timeout": SOCKET_SECONDS,
     "socket_connect_timeout": SOCKET_SECONDS,
+    "driver_info": None,  # for it each connection reads the client's package metadata from the disk
 }
-_OURS = {"socket_timeout": None}  # for `Redis._command` alone watches the clock: once, not at every step
+_OURS = {"socket_timeout": None}  # for `_Connections` watches the clock: once, not at every step
 # RedisClusterException is not a RedisError. OSError has TimeoutError in it.
 _TROUBLE = (RedisError, RedisClusterException, OSError)
 
@@ -70,7 +72,8 @@ class Redis:
         pool = getattr(self._client, "connection_pool", None)  # a cluster has one for each of its servers
         self._connections = _Connections(pool) if pool else None
         self._ask = self._connections.ask if self._connections else self._client.execute_command
-        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._at_once = 0
+        self._free = asyncio.Semaphore(CONNECTIONS - AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
@@ -128,20 +131,33 @@ class Redis:
             await keeper.aclose()
 
     async def _command(self, key: str, *words: str | int) -> Any:
-        """Return the answer, after waiting in turn: first behind its own organization, then behind everybody."""
-        tag = key.partition("{")[2].partition("}")[0]
-        turn = self._turns.get(tag)
-        if turn is None:
-            turn = self._turns[tag] = asyncio.Semaphore(TURNS)
-        seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
+        """Return the answer; in a storm after waiting for it in turn."""
         try:
-            async with asyncio.timeout(seconds), turn, self._free:
-                return await self._ask(*words)
+            if self._connections and self._at_once < AT_ONCE:
+                return await self._now(self._connections, words)
+            return await self._in_turn(key, words)
         except NoScriptError:
             raise
         except _TROUBLE as error:
             _log.warning("redis unavailable: %s", error.__class__.__name__)
             raise Unavailable(f"redis: {error.__class__.__name__}") from error
+
+    async def _now(self, connections: "_Connections", words: tuple[str | int, ...]) -> Any:
+        self._at_once += 1
+        try:
+            return await connections.ask(*words)
+        finally:
+            self._at_once -= 1
+
+    async def _in_turn(self, key: str, words: tuple[str | int, ...]) -> Any:
+        """Return the answer, after waiting first behind its own organization, then behind everybody."""
+        tag = key.partition("{")[2].partition("}")[0]
+        turn = self._turns.get(tag)
+        if turn is None:
+            turn = self._turns[tag] = asyncio.Semaphore(TURNS)
+        seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
+        async with asyncio.timeout(seconds), turn, self._free:
+            return await self._ask(*words)
 
 
 class _Connections:
@@ -160,9 +176,10 @@ class _Connections:
         """Return the server's answer; sent once, whatever happens."""
         connection = self._idle.pop() if self._idle else self._make()
         try:
-            await self._pool.ensure_connection(connection)
-            await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stub takes one word alone
-            answer = await connection.read_response()
+            if not connection.is_connected:
+                async with asyncio.timeout(SOCKET_SECONDS):
+                    await connection.connect()
+            answer = await self._answer(connection, words)
         except ResponseError:
             self._idle.append(connection)
             raise
@@ -175,6 +192,16 @@ class _Connections:
         self._idle.append(connection)
         return answer
 
+    async def _answer(self, connection: Any, words: Sequence[str | int]) -> Any:
+        # One timer that is nearly always taken back: a timeout of asyncio at every step costs as much as the step.
+        timer = asyncio.get_running_loop().call_later(SOCKET_SECONDS, _hang_up, connection)
+        try:
+            await self._pool.ensure_connection(connection)
+            await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stub takes one word alone
+            return await connection.read_response()
+        finally:
+            timer.cancel()
+
     def _make(self) -> Any:
         self._made.append(self._pool.make_connection())
         return self._made[-1]
@@ -183,6 +210,13 @@ class _Connections:
         """Close them all, also those that wait for an answer."""
         for connection in self._made:
             await connection.disconnect()
+
+
+def _hang_up(connection: Any) -> None:
+    """End the connection now: whoever waits for its answer learns that none will come."""
+    writer = connection._writer  # redis-py itself has no way to end one that another task waits at
+    if writer is not None:
+        writer.transport.abort()
 
 
 def _open(url: str) -> Any:

@@ -47,6 +47,7 @@ organization = Table(
     Column("enabled", Boolean, nullable=False),
     Column("locale", String(16), nullable=False),
     Column("hold_for_waiting", Boolean, nullable=False),
+    Column("it_contact", Text, nullable=False, default=""),  # whom to ask, for who cannot log in
     Column("scim_when_full", String(16), nullable=False),
     Column("scim_mode", String(16), nullable=False, default="compatible"),
     Column("purchase_roles", Text, nullable=False),
@@ -60,6 +61,7 @@ organization_domain = Table(
     metadata,
     Column("domain", String(253), primary_key=True),
     _organization(),
+    Column("proven_at", BigInteger),  # when owners proved it by DNS; empty: whoever applies the file answers for it
     Index(None, "organization"),
 )
 
@@ -277,6 +279,20 @@ audit_stream = Table(  # where the log is delivered to
     Index(None, "enabled", "due_at"),
 )
 
+audit_delivery = Table(  # the last attempts to deliver to each destination
+    "audit_delivery",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("stream", String(64), ForeignKey("audit_stream.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),  # positions in the chain; 0: a sample
+    Column("last", BigInteger, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("problem", Text, nullable=False),  # empty: delivered
+    Index(None, "stream", "id"),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -310,7 +326,15 @@ notification = Table(  # who hears of what, where owners chose otherwise than al
     Column("recipients", String(16), nullable=False),
     Column("others", Text, nullable=False),  # a list of addresses, as JSON
     Column("seats_left", Integer),  # of the threshold: empty is by the size of the organization
+    Column("chat", Boolean, nullable=False),  # whether the chat hears of it too
     CheckConstraint("recipients IN ('owners', 'primary_owner', 'nobody')", name="recipients"),
+)
+
+notification_chat = Table(  # where a chat takes messages: an incoming webhook, whose address is a secret
+    "notification_chat",
+    metadata,
+    _organization(primary_key=True),
+    Column("sealed_url", Text, nullable=False),
 )
 
 api_token = Table(

@@ -5,7 +5,6 @@ page may send its form on to other origins, because an identity provider may its
 browsers apply `form-action` to redirects.
 """
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _POLICY = (
@@ -47,14 +46,14 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
-        self.headers = security_headers(https=https)
+        self.headers = [(name.encode(), value.encode()) for name, value in security_headers(https=https).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    present.setdefault(name, value)
+                present = [*message.get("headers", ())]
+                names = {name.lower() for name, _ in present}
+                message["headers"] = present + [pair for pair in self.headers if pair[0] not in names]
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

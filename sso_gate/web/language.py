@@ -51,17 +51,23 @@ class Wishes:
         `?lang=` and the cookie that it leaves are the person's own, newest choice in this browser; then what is
         `saved` for the person, what the browser accepts, and the organization's `default`; English at last.
         """
-        for wish in (self.asked, self.kept, saved, *self.accepted, default):
-            tag = words_for(wish)
-            if tag:
-                return Language(tag, self._region(tag, wish))
-        return ENGLISH
+        return _chosen(self, saved, default)
 
-    def _region(self, tag: str, wish: str) -> str:
-        for candidate in (*self.accepted, wish):
-            if words_for(candidate) == tag and "-" in candidate and _known(candidate):
-                return candidate.replace("-", "_")
-        return _REGIONS[tag]
+
+@lru_cache(maxsize=256)
+def _chosen(wishes: Wishes, saved: str, default: str) -> Language:
+    for wish in (wishes.asked, wishes.kept, saved, *wishes.accepted, default):
+        tag = words_for(wish)
+        if tag:
+            return Language(tag, _region(wishes, tag, wish))
+    return ENGLISH
+
+
+def _region(wishes: Wishes, tag: str, wish: str) -> str:
+    for candidate in (*wishes.accepted, wish):
+        if words_for(candidate) == tag and "-" in candidate and _known(candidate):
+            return candidate.replace("-", "_")
+    return _REGIONS[tag]
 
 
 def words_for(wish: str) -> str:
@@ -74,8 +80,13 @@ def words_for(wish: str) -> str:
 
 def accepted_languages(header: str) -> tuple[str, ...]:
     """Return the tags of an `Accept-Language` header, dearest first. Source: RFC 9110 12.5.4."""
+    return _accepted(header[:_ACCEPT_LIMIT])
+
+
+@lru_cache(maxsize=256)
+def _accepted(header: str) -> tuple[str, ...]:
     weighed = []
-    for entry in header[:_ACCEPT_LIMIT].split(",")[:_ACCEPT_ENTRIES]:
+    for entry in header.split(",")[:_ACCEPT_ENTRIES]:
         tag, _, rest = entry.strip().partition(";")
         quality = _quality(rest)
         if tag and tag != "*" and quality > 0:

@@ -7,6 +7,7 @@ kept beside the request, for forward auth. Headers of an untrusted peer are as i
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sso_gate.settings import Network
 
 MAX_HOPS = 32
+MAX_ADDRESS_LENGTH = 100  # IPv6 in brackets with a zone and a port has fewer characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class Proxies:
         await self.app(scope, receive, send)
 
 
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    return _parsed(text) if len(text) <= MAX_ADDRESS_LENGTH else None
+
+
 def _client(peer: IPv4Address | IPv6Address, lines: list[str], trusted: Collection[Network]) -> str:
     nearest = peer
     hops = ",".join(lines).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
@@ -88,7 +94,8 @@ def _only(headers: Headers, name: str, *, listed: bool = True) -> str:
     return values[0].strip()
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     host = text[1 : text.index("]")] if text.startswith("[") and "]" in text else text
     if host.count(":") == 1:
         host = host.split(":")[0]

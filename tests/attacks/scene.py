@@ -10,9 +10,7 @@ import hashlib
 import itertools
 import re
 import secrets
-import socket
 import sqlite3
-import threading
 import time
 import zlib
 from base64 import b64decode
@@ -26,13 +24,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from lxml import etree
 
-from tests.attacks.left_alone import Record, Rows
+from tests.attacks.canary import Canary
+from tests.attacks.left_alone import Keys, Record, Rows
 from tests.integration.gate import Organization, RunningGate
 from tests.support.browser_jar import BrowserJar, Page
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.oidc_forge import Forge
 from tests.support.saml_forge import PERSISTENT, Message, encode
-from tests.support.servers import LOOPBACK
 
 SESSION = "__Host-sso_gate"
 LOGIN = "__Host-sso_gate_login"
@@ -64,29 +62,6 @@ class Pending:
     @property
     def relay_state(self) -> str:
         return self.query.get("RelayState", "")
-
-
-class Canary:
-    """A listener that nobody may ever reach."""
-
-    def __init__(self) -> None:
-        """Listen on a free loopback port."""
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}/canary"
-        self.hits = 0
-        threading.Thread(target=self._count, daemon=True).start()
-
-    def _count(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.hits += 1
-            connection.close()
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 @dataclass
@@ -208,6 +183,11 @@ class Scene:
         form = {"SAMLResponse": encoded, "RelayState": relay_state, **fields}
         return jar.post(acs, form, initiator="https://idp.acme.example/", headers=new_address())
 
+    def post_body(self, path: str, body: bytes, **headers: str) -> Page:
+        """Return the gate's answer to bytes that no browser would send."""
+        answer = self.gate.client.post(path, content=body, headers={"Host": self.gate.host, **new_address(), **headers})
+        return Page(str(answer.url), answer.status_code, answer.headers, answer.content)
+
     def callback(self, jar: BrowserJar, params: list[tuple[str, str]], connection: str = "") -> Page:
         """Return the gate's answer to a provider's redirect."""
         address = f"{self.gate.origin}/sso/oidc/{connection or self.oidc}/callback?{urlencode(params)}"
@@ -284,21 +264,35 @@ class Scene:
 
         A redirect's own login may be used up by it: code and state are good for one try (RFC 6749 10.5).
         """
-        rows, keys = self.counts(), self.record.keys()
+        before = self._seen()
         with self.bounded():
             page = send()
-        rows_after, keys_after = self.counts(), self.record.keys()
         assert page.status in statuses, (page.status, page.text[:2000])
         assert SESSION not in [line.partition("=")[0] for line in page.headers.get_list("set-cookie")]
-        assert rows_after == replace(rows, events=rows.events + 1)
-        assert keys_after.sessions == keys.sessions, "a session began or ended"
-        own = page.status == 403 or (connection or self.saml) in (self.oidc, self.rivals_oidc)
-        assert keys.lost(keys_after) <= own, "a login under way was harmed"
+        own = page.status == 403 or "/callback?" in page.url
+        self._left_alone(before, events=1, used_up=own)
         event = self.last_event()
         assert (event["outcome"], event["reason"]) == ("denied", reason), event["body"]
         assert (event["action"], event["connection"]) == (action, connection or self.saml)
         assert event["reference"] in page.text or action == "auth.logout"
         return page
+
+    @contextmanager
+    def harmless(self, *, events: int = 0) -> Iterator[None]:
+        """Hold what is no answer to a login to the same: nothing begins, ends or changes but so many audit events."""
+        before = self._seen()
+        with self.bounded():
+            yield
+        self._left_alone(before, events=events)
+
+    def _seen(self) -> tuple[Rows, Keys]:
+        return self.counts(), self.record.keys()
+
+    def _left_alone(self, before: tuple[Rows, Keys], *, events: int, used_up: int = 0) -> None:
+        (rows, keys), (rows_after, keys_after) = before, self._seen()
+        assert rows_after == replace(rows, events=rows.events + events)
+        assert keys_after.sessions == keys.sessions, "a session began or ended"
+        assert keys.lost(keys_after) <= used_up, "a login under way was harmed"
 
 
 class UnderWay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from functools import partial
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -115,7 +116,8 @@ def test_open_redirect(scene, jar, target):
     page = scene.finish(jar, scene.begin(jar, return_to=target) if target.isprintable() else scene.begin(jar))
     host = urlsplit(page.location).netloc
     assert host == scene.gate.host
-    signed_in = jar.get(f"{scene.gate.origin}/login?{urlencode({'return_to': target})}", headers=new_address())
+    with scene.harmless():
+        signed_in = jar.get(f"{scene.gate.origin}/login?{urlencode({'return_to': target})}", headers=new_address())
     assert urlsplit(signed_in.location or scene.gate.origin).netloc == scene.gate.host
 
 
@@ -129,12 +131,13 @@ def test_open_redirect_by_relay_state_of_an_unsolicited_answer(scene, jar):
 def test_host_injection(scene, host):
     """Whatever `Host` says, every address that leaves the gate begins with its public URL."""
     headers = {"Host": host, "Accept": "text/html", **new_address()}
-    begun = scene.gate.client.get(f"/login/{scene.saml}", headers=headers)
+    with scene.harmless():
+        begun = scene.gate.client.get(f"/login/{scene.saml}", headers=headers)
+        metadata = scene.gate.client.get(f"/sso/saml/{scene.saml}/metadata", headers=headers).text
+        checked = scene.gate.client.get("/check", headers=headers)
     assert "evil" not in begun.text + str(begun.headers)
-    metadata = scene.gate.client.get(f"/sso/saml/{scene.saml}/metadata", headers=headers).text
     assert scene.gate.origin in metadata
     assert "evil" not in metadata
-    checked = scene.gate.client.get("/check", headers=headers)
     assert "evil" not in str(checked.headers) + checked.text
 
 
@@ -146,17 +149,19 @@ def test_forged_forwarded_headers_of_an_untrusted_peer_are_as_if_not_sent(scene)
         "X-Forwarded-Uri": "/evil",
         "Accept": "text/html",
     }
-    answer = scene.gate.stranger.get("/check", headers=headers)
+    with scene.harmless(events=1):
+        answer = scene.gate.stranger.get("/check", headers=headers)
+        scene.gate.stranger.post(f"/sso/saml/{scene.saml}/acs", content=b"", headers=headers)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith(f"{scene.gate.origin}/login?")
     assert "evil" not in answer.headers["location"]
-    scene.gate.stranger.post(f"/sso/saml/{scene.saml}/acs", content=b"", headers=headers)
     assert scene.last_event()["address"] == STRANGER_ADDRESS
 
 
 @pytest.mark.parametrize("host", ["evil.example", f"{APP_HOST}.evil.example", "gate.localhost:1"])
 def test_a_forwarded_host_that_is_not_ours_is_refused(scene, host):
-    answer = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "X-Forwarded-Host": host})
+    with scene.harmless():
+        answer = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "X-Forwarded-Host": host})
     assert answer.status_code == 403
     assert "location" not in answer.headers
 
@@ -170,9 +175,10 @@ def test_header_smuggling_through_forward_auth(scene, name):
     session = scene.under_way.signed_in().cookie(SESSION, "gate.localhost").value
     header = f"X-SSO-Gate-{name}"
     for spelling in (header, header.lower(), header.upper()):
-        answer = scene.gate.client.get(
-            "/check", headers={"Host": scene.gate.host, "Cookie": f"{SESSION}={session}", spelling: "evil"}
-        )
+        with scene.harmless():
+            answer = scene.gate.client.get(
+                "/check", headers={"Host": scene.gate.host, "Cookie": f"{SESSION}={session}", spelling: "evil"}
+            )
         assert answer.status_code == 200
         assert header in answer.headers
         assert len(answer.headers.get_list(header)) == 1
@@ -202,7 +208,8 @@ def test_a_cookie_that_is_not_exactly_one_session_is_none(scene, cookie):
     value = scene.under_way.signed_in().cookie(SESSION, "gate.localhost").value
     organization = value.partition(".")[0]
     sent = cookie.format(f"{SESSION}={value}", f"{SESSION}={organization}.", f"{SESSION}={organization}.{'A' * 43}")
-    answer = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "Cookie": sent})
+    with scene.harmless():
+        answer = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "Cookie": sent})
     assert answer.status_code == 401
 
 
@@ -210,18 +217,21 @@ def test_host_ticket_theft_by_another_browser(scene, jar, other_jar):
     wanted = begun_at_the_app(scene, jar)
     begun_at_the_app(scene, other_jar)
     back = ticket_of(scene, jar, wanted)
-    stolen = app_get(scene, other_jar, back)
-    assert stolen.status_code >= 400
+    with scene.harmless():
+        stolen = app_get(scene, other_jar, back)
+        late = app_get(scene, jar, back)
+    assert 400 <= stolen.status_code < 500
     assert SESSION not in stolen.headers.get("set-cookie", "")
-    assert app_get(scene, jar, back).status_code >= 400, "a stolen ticket is worth nothing to anybody afterwards"
+    assert 400 <= late.status_code < 500, "a stolen ticket is worth nothing to anybody afterwards"
 
 
 def test_host_ticket_on_another_host(scene, jar):
     back = ticket_of(scene, jar, begun_at_the_app(scene, jar))
     cookie = jar.cookie("__Host-sso_gate_start", "app.localhost")
-    answer = scene.gate.client.get(
-        back, headers={"Host": scene.gate.host, "Cookie": f"{cookie.name}={cookie.value}", **new_address()}
-    )
+    with scene.harmless():
+        answer = scene.gate.client.get(
+            back, headers={"Host": scene.gate.host, "Cookie": f"{cookie.name}={cookie.value}", **new_address()}
+        )
     assert answer.status_code == 404
     assert app_get(scene, jar, back).status_code == 303
 
@@ -229,8 +239,9 @@ def test_host_ticket_on_another_host(scene, jar):
 def test_host_ticket_used_twice(scene, jar):
     back = ticket_of(scene, jar, begun_at_the_app(scene, jar))
     assert app_get(scene, jar, back).status_code == 303
-    again = app_get(scene, jar, back)
-    assert again.status_code >= 400
+    with scene.harmless():
+        again = app_get(scene, jar, back)
+    assert 400 <= again.status_code < 500
     assert SESSION not in again.headers.get("set-cookie", "")
 
 
@@ -238,7 +249,9 @@ def test_host_ticket_planted_in_the_victims_browser(scene, jar, other_jar):
     """Login CSRF on the application's host: the attacker's own ticket signs no victim in."""
     back = ticket_of(scene, other_jar, begun_at_the_app(scene, other_jar))
     begun_at_the_app(scene, jar)
-    assert app_get(scene, jar, back).status_code >= 400
+    with scene.harmless():
+        planted = app_get(scene, jar, back)
+    assert 400 <= planted.status_code < 500
     assert not jar.cookie(SESSION, "app.localhost")
 
 
@@ -249,15 +262,17 @@ def test_a_session_of_one_host_opens_no_other(scene, jar):
     cookie = {"Cookie": f"{SESSION}={session}"}
     there = scene.gate.client.get("/check", headers={"Host": scene.gate.host, "X-Forwarded-Host": APP_HOST, **cookie})
     assert there.status_code == 200
-    here = scene.gate.client.get("/check", headers={"Host": scene.gate.host, **cookie})
-    assert here.status_code == 401
-    assert scene.gate.client.get("/", headers={"Host": scene.gate.host, **cookie}).status_code == 302
+    with scene.harmless():
+        here = scene.gate.client.get("/check", headers={"Host": scene.gate.host, **cookie})
+        home = scene.gate.client.get("/", headers={"Host": scene.gate.host, **cookie})
+    assert (here.status_code, home.status_code) == (401, 302)
 
 
 def test_another_site_can_neither_log_out_nor_use_a_code(scene):
     jar = scene.under_way.signed_in()
     for path, form in (("/logout", {}), ("/login/break-glass", {"email": "a@acme.example", "code": "x"})):
-        page = jar.post(f"{scene.gate.origin}{path}", form, initiator="http://evil.localhost/")
+        with scene.harmless():
+            page = jar.post(f"{scene.gate.origin}{path}", form, initiator="http://evil.localhost/")
         assert page.status == 403
     assert jar.get(f"{scene.gate.origin}/").status == 200
 
@@ -268,7 +283,7 @@ def test_a_request_with_two_lengths_is_no_request(scene):
         f"POST /sso/saml/{scene.saml}/acs HTTP/1.1\r\nHost: {scene.gate.host}\r\n"
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /login HTTP/1.1\r\nHost: x\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", scene.gate.port), timeout=5) as connection:
+    with scene.harmless(), socket.create_connection(("127.0.0.1", scene.gate.port), timeout=5) as connection:
         connection.sendall(raw.encode())
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 4")
@@ -278,14 +293,15 @@ def test_a_request_with_two_lengths_is_no_request(scene):
 def test_the_same_page_for_every_reason(scene):
     """Somebody who has proved nothing cannot tell one refusal from another."""
     pages = set()
-    for build in (
-        lambda w: w.message(signed="none").encoded(),
-        lambda w: w.message(key=w.scene.keys["stranger"]).encoded(),
-        lambda w: w.message(issuer="urn:x").encoded(),
-        lambda w: "garbage",
+    for reason, build in (
+        ("signature_missing", lambda w: w.message(signed="none").encoded()),
+        ("key_unknown", lambda w: w.message(key=w.scene.keys["stranger"]).encoded()),
+        ("issuer_mismatch", lambda w: w.message(issuer="urn:x").encoded()),
+        ("message_malformed", lambda w: "garbage"),
     ):
         with BrowserJar() as browser:
             pending = scene.begin(browser)
-            page = scene.post(browser, build(scene.world(pending)), relay_state=pending.relay_state)
+            encoded = build(scene.world(pending))
+            page = scene.refused(partial(scene.post, browser, encoded, relay_state=pending.relay_state), reason)
         pages.add((page.status, re.sub(r"\b[0-9A-HJKMNP-TV-Z]{8}\b", "REFERENCE", page.text)))
     assert len(pages) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -27,6 +28,13 @@ PLACES = [
     "http://user:word@127.0.0.1",
 ]
 
+ONCE_ALLOWED = {
+    "http://169.254.169.254": "169.254.169.254/32",
+    "http://10.0.0.1": "10.0.0.0/8",
+    "https://192.168.0.1:8443": "192.168.0.0/16",
+    "http://[fd00:ec2::254]": "fd00:ec2::254/128",
+}
+
 ODD = {
     "issuer": "https://evil.example",
     "token_endpoint": "http://169.254.169.254/token",
@@ -35,23 +43,45 @@ ODD = {
 }
 
 
-@pytest.fixture(scope="module")
-def placed(_scene):
-    """Return connections whose issuer is one of the places."""
-    organization = Organization()
-    for number, place in enumerate(PLACES):
+def reaching(organization, places):
+    """Add connections whose issuer is one of the places; return their names."""
+    for number, place in enumerate(places):
         organization.connections.append(
             f'\n[[connections]]\nid = "{organization.slug}-{number}"\nprotocol = "oidc"\nissuer = "{place}"\n'
             'client_id = "gate"\nclient_secret = "secret"\n'
         )
-    _scene.gate.applied(organization)
-    return {place: f"{organization.slug}-{number}" for number, place in enumerate(PLACES)}
+    return {place: f"{organization.slug}-{number}" for number, place in enumerate(places)}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.fixture(scope="module")
+def placed(_scene):
+    """Return connections that were saved when their networks were still allowed."""
+    organization = Organization()
+    found = reaching(organization, ONCE_ALLOWED)
+    ran = _scene.gate.run(
+        "apply",
+        str(organization.write(_scene.gate.folder)),
+        settings={"ALLOW_PRIVATE_NETWORKS": ",".join(ONCE_ALLOWED.values())},
+    )
+    assert ran.code == 0, ran.err
+    return found
+
+
+@pytest.mark.parametrize("place", ONCE_ALLOWED)
 def test_ssrf_by_discovery(scene, placed, jar, place):
     address = f"{scene.gate.origin}/login/{placed[place]}"
     scene.refused(lambda: jar.get(address, headers=new_address()), "discovery_refused", connection=placed[place])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_ssrf_by_an_issuer_when_a_connection_is_saved(scene, place):
+    organization = Organization()
+    reaching(organization, [place])
+    with scene.harmless():
+        ran = scene.gate.apply(organization)
+    assert ran.code != 0
+    assert "connections.0.issuer: discovery_refused" in ran.err
+    assert not scene.member(organization.owner), "nothing of the file was applied"
 
 
 def test_ssrf_by_metadata_when_a_connection_is_saved(scene):
@@ -94,11 +124,13 @@ def bent(_scene):
 @pytest.mark.parametrize("word", ODD)
 def test_ssrf_by_an_odd_word_in_a_discovery_document(scene, bent, jar, word):
     connection, forge = bent[word]
-    page = jar.get(f"{scene.gate.origin}/login/{connection}", headers=new_address())
-    if page.status == 302:  # an address that is only used later is checked when it is used
-        page = scene.callback(jar, forge.log_in(page.location), connection)
-    assert page.status == 400
-    assert scene.last_event()["reason"] in {"discovery_refused", "token_refused"}
+    send, reason = (
+        partial(jar.get, f"{scene.gate.origin}/login/{connection}", headers=new_address()),
+        "discovery_refused",
+    )
+    if word == "token_endpoint":  # it is checked when it is used
+        send, reason = partial(scene.callback, jar, forge.log_in(send().location), connection), "token_refused"
+    scene.refused(send, reason, connection=connection)
 
 
 async def test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to(scene):

@@ -150,7 +150,8 @@ def test_a_logout_of_one_connection_does_not_end_a_session_of_another(scene, oth
     jar = scene.under_way.signed_in()
     world = scene.world(connection=scene.second)
     address = f"{scene.gate.origin}/sso/saml/{scene.second}/slo"
-    page = other_jar.post(address, posted(request_xml(world), world.idp), headers=new_address())
+    with scene.harmless(events=1):
+        page = other_jar.post(address, posted(request_xml(world), world.idp), headers=new_address())
     assert page.status == 303
     assert jar.get(f"{scene.gate.origin}/").status == 200
 

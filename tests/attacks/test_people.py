@@ -92,21 +92,19 @@ def test_takeover_by_an_unverified_email(scene, jar, verified):
 
 
 @pytest.mark.parametrize(
-    "email",
+    ("email", "reason"),
     [
-        "ana@acme.example.evil.example",
-        "ana@evil.example@acme.example.evil",
-        "ana@sub.acme.example",
-        "ana@acme.example\u2024evil",
-        "ana@аcme.example",
-        "@acme.example",
-        "acme.example",
+        ("ana@acme.example.evil.example", "domain_not_allowed"),
+        ("ana@evil.example@acme.example.evil", "domain_not_allowed"),
+        ("ana@sub.acme.example", "domain_not_allowed"),
+        ("ana@acme.example\u2024evil", "domain_not_allowed"),
+        ("ana@аcme.example", "domain_not_allowed"),
+        ("@acme.example", "email_missing"),
+        ("acme.example", "email_missing"),
     ],
 )
-def test_takeover_by_a_look_alike_domain(scene, jar, email):
-    page = log_in(scene, jar, f"look-alike {len(email)} {email[-5:]}", email=email)()
-    assert page.status == 403
-    assert scene.last_event()["reason"] in {"domain_not_allowed", "email_missing"}
+def test_takeover_by_a_look_alike_domain(scene, jar, email, reason):
+    scene.refused(log_in(scene, jar, f"look-alike {len(email)} {email[-5:]}", email=email), reason)
 
 
 @pytest.mark.parametrize("email", ["bo\u017f\u017f@acme.example", "bo\u00df@acme.example"])

@@ -29,6 +29,29 @@ deflate bomb; missing ID token; token confusion; stale token; another person at 
 padding oracle; secrets in logs; login rate
 """
 
+# What holds an attack to everything that it must leave alone.
+SHARED = {"refused", "refused_and_unharmed", "harmless"}
+# Attacks that are let in, without what they wanted, or that never reach a running gate.
+OF_ANOTHER_KIND = {
+    "test_session_fixation_a_login_never_keeps_the_session_that_the_browser_brought": "both people sign in",
+    "test_open_redirect_by_relay_state_of_an_unsolicited_answer": "the person signs in, and goes home",
+    "test_header_smuggling_by_the_persons_own_words": "the person signs in; the headers are looked at",
+    "test_ssrf_by_metadata_when_a_connection_is_saved": "a file that is not applied",
+    "test_ssrf_by_any_fetch": "the client alone",
+    "test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to": "the client alone",
+    "test_dns_rebinding_one_bad_address_among_good_ones_refuses_all": "the client alone",
+    "test_garbage_flood_is_counted_and_not_stored_row_by_row": "many at once: counts its rows and memory itself",
+    "test_a_counted_flood_is_put_on_record_as_one_event_with_its_count": "looks at the record alone",
+    "test_seat_flood_strangers_beyond_the_limit_take_none": "many at once: counts seats, rows and memory itself",
+    "test_replay_on_another_worker_at_the_same_time": "one of the sixteen signs in; counts the rows itself",
+    "test_role_escalation_by_a_group_that_is_not_mapped": "the person signs in, as a user",
+    "test_role_escalation_by_a_claim": "the person signs in, as a user",
+    "test_role_escalation_a_mapped_group_gives_its_role_and_loses_it_again": "the person signs in, as a user",
+    "test_role_escalation_to_primary_owner_cannot_be_mapped": "a file that is not applied",
+    "test_audit_injection": "the person signs in; the record is looked at",
+    "test_no_assertion_token_or_secret_is_in_any_log": "looks at the log alone",
+}
+
 
 def known() -> set[str]:
     return {" ".join(name.split()) for name in KNOWN.split(";")}
@@ -74,3 +97,16 @@ def test_every_attack_test_is_in_the_table():
         for name in functions(path)
     }
     assert here - cited() == set()
+
+
+def names_called(function: ast.AST) -> set[str]:
+    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "") for one in calls}
+
+
+def test_every_attack_test_holds_the_attack_to_all_that_it_must_leave_alone():
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    files = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+    tests = [node for path in files for node in ast.parse(path.read_text()).body if isinstance(node, kinds)]
+    alone = {test.name for test in tests if test.name.startswith("test_") and not names_called(test) & SHARED}
+    assert alone == set(OF_ANOTHER_KIND)

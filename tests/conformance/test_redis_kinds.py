@@ -13,7 +13,7 @@ from sso_gate.admission.settle import Denied
 from sso_gate.errors import Unavailable
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
-from sso_gate.storage.redis import Redis
+from sso_gate.storage.redis import SOCKET_SECONDS, Redis
 from tests.support.gates import OPERATOR, Migrated, MovingClock, address, make_organization, open_gate, person
 from tests.support.redis_kinds import ClusterValkey, SentinelValkey
 from tests.support.servers import LOOPBACK, free_port
@@ -58,15 +58,19 @@ async def test_keys_are_kept_taken_once_and_counted(redis: Redis):
 
 async def test_the_counter_takes_newer_versions_alone_in_any_order(redis: Redis):
     counter = SeatCounter(redis)
+
+    async def ask(organization: str) -> str:
+        return await counter.ask(organization, room=f"{{{organization}}}:room", seconds=60)
+
     for organization in ("one", "two", "three", "four"):  # on different slots
-        assert await counter.ask(organization) == "unknown"
+        assert await ask(organization) == "unknown"
         for pool in (Pool(5, 5, 0, version=7), Pool(5, 4, 0, version=6), Pool(9, 0, 0, version=7)):
             await counter.publish(organization, pool)
-        assert await counter.ask(organization) == "full"
+        assert await ask(organization) == "full"
         await counter.publish(organization, Pool(5, 4, 0, version=8))
-        assert await counter.ask(organization) == "free"
+        assert await ask(organization) == "free"
         await counter.publish(organization, Pool(5, 4, 1, version=9))
-        assert await counter.ask(organization) == "full"
+        assert await ask(organization) == "full"
 
 
 async def test_a_whole_login_works(redis_url: str, migrated: Migrated, tmp_path):
@@ -110,6 +114,45 @@ async def test_a_command_is_sent_once_even_when_its_answer_is_lost():
     await redis.close()
     server.close()
     assert len(received) == 1
+
+
+@pytest.mark.parametrize("kind", ["sentinel_valkey", "cluster_valkey"])
+async def test_a_command_is_sent_once_even_when_sentinel_or_cluster_says_where_to(
+    kind: str, request: pytest.FixtureRequest
+):
+    """Sent again, it would wait once more, until the list has something or the client gives up."""
+    servers: SentinelValkey | ClusterValkey = request.getfixturevalue(kind)
+    redis = Redis(servers.url)
+    await redis.ping()
+    waiting = asyncio.create_task(redis._command("list{x}", "BLPOP", "list{x}", SOCKET_SECONDS))
+    await asyncio.to_thread(servers.hang_up_on_who_waits_for, "list{x}")
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(waiting, SOCKET_SECONDS / 2)
+    await redis.ping()  # and it finds its way back
+    await redis.close()
+
+
+async def test_a_server_that_falls_silent_is_hung_up_on_and_asked_anew_by_the_next(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sso_gate.storage.redis.SOCKET_SECONDS", 0.2)
+    silent = True
+
+    async def mumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            if not (silent and b"GETDEL" in data):
+                writer.write(b"+OK\r\n" * data.count(b"*"))
+        writer.close()
+
+    server = await asyncio.start_server(mumble, LOOPBACK, 0)
+    redis = Redis(f"redis://{LOOPBACK}:{server.sockets[0].getsockname()[1]}?protocol=2")
+    await redis.ping()  # the connection stands
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        await redis.take("a")
+    assert time.monotonic() - begun < 2
+    silent = False
+    assert await redis.take("a") == "OK"
+    await redis.close()
+    server.close()
 
 
 async def test_a_replica_that_lags_costs_no_seat_and_revives_a_session_for_its_lease_at_most(

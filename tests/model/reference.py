@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 HOLD_HOURS = 72
+INVITE_HOURS = 14 * 24
 ASK_AGAIN_HOURS = 7 * 24
 OWNER = "owner"
 
@@ -40,6 +42,14 @@ class Waiter:
         return self.declined_hour is None and not self.has_let_go
 
 
+class Kept(NamedTuple):
+    """A seat that is kept for somebody who waits, or was invited."""
+
+    name: str
+    since: int
+    until: int
+
+
 @dataclass(frozen=True)
 class House:
     """One organization: who holds a seat, who waits, for whom a seat is kept until when."""
@@ -49,7 +59,7 @@ class House:
     blocked: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset({OWNER})
     line: tuple[Waiter, ...] = ()
-    kept: tuple[tuple[str, int], ...] = ()
+    kept: tuple[Kept, ...] = ()
     hour: int = 0
     tick: int = 1
     invoices: int = 1
@@ -62,7 +72,7 @@ class House:
 
     @property
     def living(self) -> dict[str, int]:
-        return {name: until for name, until in self.kept if until > self.hour}
+        return {one.name: one.until for one in self.kept if one.until > self.hour}
 
     @property
     def has_lapsed(self) -> bool:
@@ -81,7 +91,11 @@ class House:
     def without(self, name: str) -> House:
         """Return the house in which this person neither waits nor has a seat kept."""
         line = tuple(one for one in self.line if one.name != name)
-        return replace(self, line=line, kept=tuple(pair for pair in self.kept if pair[0] != name))
+        return replace(self.without_hold(name), line=line)
+
+    def without_hold(self, name: str) -> House:
+        """Return the house in which no seat is kept for this person."""
+        return replace(self, kept=tuple(one for one in self.kept if one.name != name))
 
     def state(self, name: str) -> str:
         if name in self.holders:
@@ -109,8 +123,9 @@ def view(house: House) -> View:
         (one.name, one.tries, one.asked is not None, one.declined_hour is not None, one.lapsed is not None)
         for one in house.in_order()
     ]
+    kept = tuple(sorted((one.name, one.until) for one in house.kept))
     states = tuple(sorted((name, house.state(name)) for name in house.known))
-    return View(house.purchased, len(house.holders), states, tuple(line), tuple(sorted(house.kept)), house.invoices)
+    return View(house.purchased, len(house.holders), states, tuple(line), kept, house.invoices)
 
 
 @dataclass(frozen=True)
@@ -127,23 +142,23 @@ Outcomes = list[Outcome]
 def offer(house: House) -> House:
     """Pass on the holds that have run out, and keep free seats for whoever waits, in order."""
     house = replace(house, tick=house.tick + 1)
-    for name, until in house.kept:
-        if until <= house.hour:
-            house = _lapse(house, name)
+    for one in house.kept:
+        if one.until <= house.hour:
+            house = _lapse(house, one.name)
     free = house.purchased - len(house.holders) - len(house.kept)
-    helped = {name for name, _ in house.kept}
+    helped = {one.name for one in house.kept}
     lucky = [one.name for one in house.in_order() if one.is_willing and one.name not in helped][: max(0, free)]
     return _keep(house, lucky)
 
 
 def _lapse(house: House, name: str) -> House:
-    house = replace(house, kept=tuple(pair for pair in house.kept if pair[0] != name))
+    house = house.without_hold(name)
     waiter = house.waiting.get(name)
     return house.with_waiter(replace(waiter, lapsed=house.tick)) if waiter else house
 
 
-def _keep(house: House, names: Iterable[str]) -> House:
-    fresh = [(name, house.hour + HOLD_HOURS) for name in names]
+def _keep(house: House, names: Iterable[str], hours: int = HOLD_HOURS) -> House:
+    fresh = [Kept(name, house.hour, house.hour + hours) for name in names]
     return replace(house, kept=(*house.kept, *fresh))
 
 
@@ -238,10 +253,27 @@ def hold(house: House, name: str) -> Outcomes:
         return [Outcome("NotFound", house)]
     if name not in house.waiting:
         return [Outcome("Conflict", house)]
-    without = replace(house, kept=tuple(pair for pair in house.kept if pair[0] != name))
+    without = house.without_hold(name)
     if not without.available:
-        return [Outcome("Conflict", house)]
+        return [Outcome("NoSeatFree", house)]
     return [Outcome("done", _keep(without, [name]))]
+
+
+def invite(house: House, name: str) -> Outcomes:
+    """Keep a free seat for somebody who holds none, waits for none and is not blocked."""
+    if house.state(name) != "released":
+        return [Outcome("Conflict", house)]
+    without = house.without_hold(name)
+    if not without.available:
+        return [Outcome("NoSeatFree", house)]
+    return [Outcome("done", _keep(replace(without, known=house.known | {name}), [name], INVITE_HOURS))]
+
+
+def withdraw(house: House, name: str) -> Outcomes:
+    """Take an invite back."""
+    if house.state(name) != "released" or house.without_hold(name) == house:
+        return [Outcome("NotFound", house)]
+    return [Outcome("done", offer(house.without_hold(name)))]
 
 
 def decline(house: House, name: str) -> Outcomes:
@@ -249,9 +281,8 @@ def decline(house: House, name: str) -> Outcomes:
     waiter = house.waiting.get(name)
     if waiter is None:
         return [Outcome("NotFound", house)]
-    kept = tuple(pair for pair in house.kept if pair[0] != name)
     told = house.with_waiter(replace(waiter, asked=None, declined_hour=house.hour))
-    return [Outcome("done", offer(replace(told, kept=kept)))]
+    return [Outcome("done", offer(told.without_hold(name)))]
 
 
 def ask(house: House, name: str) -> Outcomes:
@@ -302,6 +333,6 @@ def renew(house: House) -> Outcomes:
     if house.due is None:
         return [Outcome("done", house)]
     boundary, holders = house.due
-    reserved = [until for _, until in house.kept if until - HOLD_HOURS < boundary <= until]
+    reserved = [one for one in house.kept if one.since < boundary <= one.until]
     seats = max(holders + len(reserved), len(house.holders) + len(house.living), 1)
     return [Outcome("done", offer(replace(house, purchased=seats, invoices=house.invoices + 1, due=None)))]

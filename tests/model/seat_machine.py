@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Table, insert, select
 import billing_core
 from billing_core import Ordered
 from sso_gate.admission.admit import Admission
+from sso_gate.admission.invites import invite, withdraw
 from sso_gate.admission.recheck import Alive, Recheck
 from sso_gate.admission.reconcile import reconcile
 from sso_gate.admission.revoke import Revoker
@@ -218,6 +219,14 @@ class SeatMachine(RuleBasedStateMachine):
         self._step(lambda: self._decline(name), reference.decline(self.house, name), fault)
 
     @rule(name=names, fault=faults)
+    def somebody_is_invited(self, name: str, fault: Fault | None) -> None:
+        self._step(lambda: self._invite(name), reference.invite(self.house, name), fault)
+
+    @rule(name=names, fault=faults)
+    def an_invite_is_withdrawn(self, name: str, fault: Fault | None) -> None:
+        self._step(lambda: self._withdraw(name), reference.withdraw(self.house, name), fault)
+
+    @rule(name=names, fault=faults)
     def a_directory_creates(self, name: str, fault: Fault | None) -> None:
         self._step(lambda: self._create(name), reference.create(self.house, name), fault)
 
@@ -233,7 +242,7 @@ class SeatMachine(RuleBasedStateMachine):
 
     # What time brings
 
-    @rule(hours=st.sampled_from([1, 25, 71, 72, 73, 170]), fault=faults)
+    @rule(hours=st.sampled_from([1, 25, 71, 72, 73, 170, 336]), fault=faults)
     def hours_pass(self, hours: int, fault: Fault | None) -> None:
         self._move(hours)
         self._step(lambda: self._duty(pass_on_holds), [Outcome("done", reference.offer(self.house))], fault)
@@ -444,6 +453,14 @@ class SeatMachine(RuleBasedStateMachine):
     async def _decline(self, name: str) -> str:
         where = address(self.organization, name)
         await people.decline(self.runtime, self.organization.id, where, "no", by=OPERATOR)
+        return "done"
+
+    async def _invite(self, name: str) -> str:
+        await invite(self.runtime, self.organization.id, address(self.organization, name), by=OPERATOR)
+        return "done"
+
+    async def _withdraw(self, name: str) -> str:
+        await withdraw(self.runtime, self.organization.id, address(self.organization, name), by=OPERATOR)
         return "done"
 
     async def _create(self, name: str) -> str:

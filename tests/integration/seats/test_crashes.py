@@ -13,7 +13,7 @@ from tests.integration.seats.worker_process import AFTER_COMMIT, BEFORE_COMMIT
 from tests.support.gates import Gate, make_organization, open_gate, person
 from tests.support.valkey import ThrowAwayValkey
 
-ADMIT = ["A pending session", "B counter asked", BEFORE_COMMIT, AFTER_COMMIT, "E session active"]
+ADMIT = ["A pending session, B counter asked", BEFORE_COMMIT, AFTER_COMMIT, "E session active"]
 GIVE_BACK = [BEFORE_COMMIT, AFTER_COMMIT, "purge", "D counter told"]
 BUY = [BEFORE_COMMIT, AFTER_COMMIT, "D counter told"]
 RENEWAL = datetime(2027, 1, 1, 1, tzinfo=UTC)

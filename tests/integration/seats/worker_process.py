@@ -25,8 +25,7 @@ from tests.support.gates import OPERATOR, Gate, address, open_gate, person
 
 # Where to die: the function after which, or the event of the database at which.
 AFTER: dict[str, tuple[type, str]] = {
-    "A pending session": (SessionStore, "write_pending"),
-    "B counter asked": (SeatCounter, "ask"),
+    "A pending session, B counter asked": (SeatCounter, "ask"),
     "D counter told": (SeatCounter, "publish"),
     "E session active": (SessionStore, "activate"),
     "purge": (SessionStore, "purge"),

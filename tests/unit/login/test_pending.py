@@ -45,24 +45,57 @@ async def test_a_handle_that_is_none_finds_nothing(logins, handle):
     assert await logins.find("acme", handle, browser_key="browser") is None
 
 
+async def consumed(logins, handle, *, proof="proof", browser="browser", request_id="_1"):
+    return await logins.consume("acme", handle, proof, browser_key=browser, request_id=request_id, now=NOW, until=LATER)
+
+
 async def test_proof_and_login_are_used_up_together_and_once(logins):
-    handle, _ = await saved(logins)
-    assert await logins.consume("acme", handle, "proof", now=NOW, until=LATER) == "ok"
+    handle, pending = await saved(logins)
+    assert await consumed(logins, handle) == pending
     assert await logins.find("acme", handle, browser_key="browser") is None
-    assert await logins.consume("acme", handle, "proof", now=NOW, until=LATER) == "replayed"
+    assert await consumed(logins, handle) == "replayed"
 
 
 async def test_of_many_at_once_exactly_one_uses_a_proof(logins):
-    handle, _ = await saved(logins)
-    found = await asyncio.gather(*(logins.consume("acme", handle, "proof", now=NOW, until=LATER) for _ in range(20)))
-    assert sorted(found) == ["ok"] + ["replayed"] * 19
+    handle, pending = await saved(logins)
+    found = await asyncio.gather(*(consumed(logins, handle) for _ in range(20)))
+    assert found.count(pending) == 1
+    assert found.count("replayed") == 19
 
 
 async def test_a_used_proof_leaves_another_login_of_the_browser_alone(logins):
     (first, _), (second, pending) = await saved(logins), await saved(logins)
-    await logins.consume("acme", first, "proof", now=NOW, until=LATER)
-    assert await logins.consume("acme", second, "proof", now=NOW, until=LATER) == "replayed"
+    await consumed(logins, first)
+    assert await consumed(logins, second) == "replayed"
     assert await logins.find("acme", second, browser_key="browser") == pending
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"browser": "another"}, "unknown"),
+        ({"browser": ""}, "unknown"),
+        ({"request_id": "_2"}, "mismatch"),
+        ({"browser": "another", "request_id": "_2"}, "unknown"),
+    ],
+    ids=["another browser", "no key", "another request", "both"],
+)
+async def test_what_does_not_fit_uses_up_neither_proof_nor_login(logins, changes, told):
+    handle, pending = await saved(logins)
+    assert await consumed(logins, handle, **changes) == told
+    assert await consumed(logins, handle) == pending
+
+
+@pytest.mark.parametrize("handle", ["", "x", "x" * 100_000])
+async def test_a_handle_that_names_no_login_still_finds_out_whether_the_proof_was_used(logins, handle):
+    assert await consumed(logins, handle) == "unknown"
+    await consumed(logins, (await saved(logins))[0])
+    assert await consumed(logins, handle) == "replayed"
+
+
+async def test_a_protocol_that_compares_later_names_no_request(logins):
+    handle, pending = await saved(logins)
+    assert await consumed(logins, handle, request_id="") == pending
 
 
 async def test_a_login_is_forgotten_after_ten_minutes(logins, valkey):

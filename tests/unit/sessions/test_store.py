@@ -157,4 +157,18 @@ async def test_a_purged_session_opens_nothing_and_can_still_be_told_apart(store:
     assert await store.purged(token) is None
     await store.purge("org_1", "mem_1", below=100)
     assert await store.find(token, now=NOW) is None
-    assert await store.purged(token) == wanted
+    left = await store.purged(token)
+    assert left is not None
+    for name in ("organization", "member", "kind", "connection", "generation", "host"):
+        assert getattr(left, name) == getattr(wanted, name)
+
+
+async def test_what_is_left_of_a_purged_session_names_nobody(store: SessionStore, valkey: ThrowAwayValkey):
+    private = {"subject": "subject-of-ana", "logout": "token-of-ana", "session_index": "index-of-ana", "groups": ("g",)}
+    token, wanted = await opened(store, **private)
+    await store.purge("org_1", "mem_1", below=100)
+    with valkey.client() as client:
+        left = str(client.get(f"sso:{{org_1}}:ended-session:{token.digest}"))
+    assert "mem_1" in left
+    for word in (wanted.email, wanted.name, *list(private.values())[:3], "groups"):
+        assert str(word) not in left

@@ -19,7 +19,7 @@ def test_what_was_sealed_comes_out_again_also_under_the_key_before(text):
 def test_the_newest_key_seals():
     sealed = Keyring([NEW, OLD]).seal("x")
     assert Keyring([NEW]).unseal(sealed) == "x"
-    with pytest.raises(CannotUnseal):
+    with pytest.raises(CannotUnseal, match="SSO_GATE_SECRET_KEYS"):
         Keyring([OLD]).unseal(sealed)
 
 

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("locale", sa.String(length=16), nullable=False),
         sa.Column("hold_for_waiting", sa.Boolean(), nullable=False),
+        sa.Column("it_contact", sa.Text(), nullable=False),
         sa.Column("scim_when_full", sa.String(length=16), nullable=False),
         sa.Column("scim_mode", sa.String(length=16), nullable=False),
         sa.Column("purchase_roles", sa.Text(), nullable=False),
@@ -262,6 +263,7 @@ def upgrade() -> None:
         sa.Column("recipients", sa.String(length=16), nullable=False),
         sa.Column("others", sa.Text(), nullable=False),
         sa.Column("seats_left", sa.Integer(), nullable=True),
+        sa.Column("chat", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "recipients IN ('owners', 'primary_owner', 'nobody')", name=op.f("ck_notification_recipients")
         ),
@@ -269,9 +271,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization", "kind", name=op.f("pk_notification")),
     )
     op.create_table(
+        "notification_chat",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("sealed_url", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_notification_chat_organization")),
+        sa.PrimaryKeyConstraint("organization", name=op.f("pk_notification_chat")),
+    )
+    op.create_table(
         "organization_domain",
         sa.Column("domain", sa.String(length=253), nullable=False),
         sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("proven_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization"], ["organization.id"], name=op.f("fk_organization_domain_organization")
         ),
@@ -346,6 +356,22 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_seat_pool_organization")),
         sa.PrimaryKeyConstraint("organization", name=op.f("pk_seat_pool")),
     )
+    op.create_table(
+        "audit_delivery",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("stream", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("events", sa.Integer(), nullable=False),
+        sa.Column("milliseconds", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["stream"], ["audit_stream.id"], name=op.f("fk_audit_delivery_stream")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_delivery")),
+    )
+    with op.batch_alter_table("audit_delivery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_delivery_stream_id"), ["stream", "id"], unique=False)
+
     op.create_table(
         "breakglass_code",
         sa.Column("id", sa.String(length=64), nullable=False),
