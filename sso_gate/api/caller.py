@@ -1,7 +1,6 @@
 """Who calls: the bearer token and its scope, asked before the request is read. Source: RFC 6750 2.1, 3.1."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -41,33 +40,38 @@ async def caller_with(request: Request, scope: Scope) -> Caller:
     """Return the caller.
 
     Raises:
-        Refused: `token_missing`, `token_invalid` or `insufficient_scope`.
+        Refused: `token_missing`, `token_invalid` or `insufficient_scope`. It is on the record of the organization whose
+            token it is, or was; a secret that nobody has ever been given is nobody's.
     """
     runtime, secret = runtime_of(request), bearer_secret(request)
-    now = runtime.clock.now()
-    token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret, now))
+    token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret))
     if token is None or organization is None:
         raise Refused(Reason.TOKEN_INVALID)
     caller = Caller(runtime, token, organization)
+    ended = tokens.ended(token, now=runtime.clock.now())
+    if ended:
+        raise await _refused(request, caller, Reason.TOKEN_INVALID, ended)
     if scope not in token.scopes:
-        await record_unproved(runtime, _refusal(request, caller, scope, now))
-        raise Refused(Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
+        raise await _refused(request, caller, Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
     return caller
 
 
-def _refusal(request: Request, caller: Caller, scope: Scope, now: datetime) -> Event:
-    return Event(
+async def _refused(request: Request, caller: Caller, reason: Reason, check: str) -> Refused:
+    """Return the refusal, which is on record now; many equal ones are counted."""
+    event = Event(
         id=new_id("evt", caller.runtime.clock),
         organization=caller.organization.id,
-        at=now,
+        at=caller.runtime.clock.now(),
         action=Action.API_AUTH,
         actor=caller.actor,
-        reason=Reason.INSUFFICIENT_SCOPE,
+        reason=reason,
         reference=new_reference(),
         via=caller.via,
         client=Client(client_address(request), "", request_id(request)),
-        check=f"needs {scope}",
+        check=check,
     )
+    await record_unproved(caller.runtime, event)
+    return Refused(reason, check)
 
 
 def bearer_secret(request: Request) -> str:
@@ -81,6 +85,6 @@ def bearer_secret(request: Request) -> str:
     return secret.strip()
 
 
-def _look_up(tx: Connection, secret: str, now: datetime) -> tuple[Token | None, Organization | None]:
-    token = tokens.by_secret(tx, secret, now=now)
+def _look_up(tx: Connection, secret: str) -> tuple[Token | None, Organization | None]:
+    token = tokens.known_by_secret(tx, secret)
     return token, organizations.get(tx, token.organization) if token else None

@@ -23,15 +23,16 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Floods:
-    """The refusals that are counted, by organization, minute, action, reason, address and connection."""
+    """The refusals that are counted, by organization, minute, action, reason, address and connection or token."""
 
     redis: Redis
 
     async def counted_under(self, event: Event) -> str:
         """Return the reference of the flood that this refusal was counted in, or '' when it is to be written alone."""
         minute = to_micros(event.at) // to_micros(datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
-        words = [minute, event.action, event.reason, event.client.address, event.via.connection, event.via.protocol]
-        field = json.dumps(words)
+        via, program = event.via, event.actor.type if event.via.token else "user"
+        words = [event.action, event.reason, event.client.address, via.connection, via.protocol, via.token, program]
+        field = json.dumps([minute, *words])
         digest = hashlib.sha256(field.encode()).hexdigest()[:32]
         keys = [f"sso:{{{event.organization}}}:flood:{digest}", _floods(event.organization)]
         return str(await self.redis.run(_COUNT, keys, [field, ONE_BY_ONE, new_reference()]))
@@ -65,17 +66,17 @@ def _begin(field: str) -> datetime:
 
 
 def _event(organization: str, field: str, count: int, reference: str) -> Event:
-    _, action, reason, address, connection, protocol = json.loads(field)
+    _, action, reason, address, connection, protocol, token, program = json.loads(field)
     begin = _begin(field)
     return Event(
         id=repeatable_id(f"{organization}|{field}", begin + _MINUTE),
         organization=organization,
         at=begin + _MINUTE,
         action=Action(action),
-        actor=Actor("user"),
+        actor=Actor(program, token),
         reason=Reason(reason),
         reference=reference,
-        via=Via(connection, protocol),
+        via=Via(connection, protocol, token),
         client=Client(address),
         repeat_count=count,
         repeat_first=begin,

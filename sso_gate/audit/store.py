@@ -9,13 +9,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
 
 from sso_gate.audit.canonical import canonical_form, readable_text
-from sso_gate.audit.event import Event
+from sso_gate.audit.event import Action, Event
 from sso_gate.clock import to_micros
+from sso_gate.errors import InvalidInput, Reason
 from sso_gate.identity import normal_email
 from sso_gate.storage.prepared import inserting
 from sso_gate.storage.tables import audit_chain, audit_event
 
 MAX_PAGE = 200
+CLOSED: Mapping[str, frozenset[str]] = {
+    "outcome": frozenset({"success", "denied"}),
+    "reason": frozenset(Reason),
+    "action": frozenset(Action),
+}
 FILTERED = ("outcome", "reason", "action", "person", "connection", "address", "reference")
 _RECORD = inserting(audit_event, leave_out={"position", "prev", "hash"})
 
@@ -39,7 +45,14 @@ class AuditFilter:
     until: datetime | None = None
 
     def narrowed(self, words: Mapping[str, str]) -> "AuditFilter":
-        """Return this filter with the named columns set to these words."""
+        """Return this filter with the named columns set to these words.
+
+        Raises:
+            InvalidInput: a word that is on none of the closed lists of outcomes, reasons and actions.
+        """
+        for name, known in CLOSED.items():
+            if words.get(name) and words[name] not in known:
+                raise InvalidInput(name, f"no {name} of the audit log")
         return replace(self, **{name: words[name] for name in FILTERED if name in words})  # type: ignore[arg-type]  # text columns alone
 
     @property
@@ -96,8 +109,12 @@ def _word(text: str, length: int) -> str:
 def page(tx: Connection, organization: str, wanted: AuditFilter, *, limit: int = 50) -> AuditPage:
     """Return at most `limit` (1 to 200) sealed events of the organization, in the order of their positions, oldest
     first unless the filter says otherwise. `audit.reading.read` seals first, so that nothing committed is left out.
+
+    Raises:
+        InvalidInput: `after` is neither a position nor the id of one of the organization's events.
     """
     limit = max(1, min(limit, MAX_PAGE))
+    wanted = replace(wanted, after=_position(tx, organization, wanted.after))
     found = rows(tx, organization, wanted, limit=limit + 1)
     more = len(found) > limit
     return AuditPage(tuple(event_line(row) for row in found[:limit]), str(found[limit - 1].position) if more else "")
@@ -131,16 +148,20 @@ def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:
     if wanted.until:
         fits.append(table.happened_at < to_micros(wanted.until))
     if wanted.after:
-        place = _place(organization, wanted.after)
+        place = int(wanted.after)
         fits.append(table.position < place if wanted.newest_first else table.position > place)
     return fits
 
 
-def _place(organization: str, after: str) -> Any:
-    if after.isascii() and after.isdecimal():
-        return int(after[:18])
+def _position(tx: Connection, organization: str, after: str) -> str:
+    """Return the position that `after` names, as a text; an empty one stays."""
+    if not after or (after.isascii() and after.isdecimal()):
+        return after[:18]
     known = (audit_event.c.organization == organization) & (audit_event.c.id == after)
-    return select(audit_event.c.position).where(known).scalar_subquery()
+    position = tx.execute(select(audit_event.c.position).where(known)).scalar_one_or_none()
+    if position is None:
+        raise InvalidInput("after", "no position, and no id of an event that is there")
+    return str(position)
 
 
 def find(tx: Connection, organization: str, name: str) -> str | None:

@@ -18,6 +18,7 @@ import click
 from sso_gate.audit import reading, retention
 from sso_gate.audit.checkpoint import Checkpoint, audit_keys, key_id, read_checkpoint
 from sso_gate.audit.checkpoint import roll_over as make_new_key
+from sso_gate.audit.event import Action
 from sso_gate.audit.export import export
 from sso_gate.audit.proof import check, prove
 from sso_gate.audit.store import AuditFilter
@@ -40,7 +41,7 @@ from sso_gate.cli.session import (
     stop,
     yes_option,
 )
-from sso_gate.errors import NotFound
+from sso_gate.errors import NotFound, Reason
 from sso_gate.storage.runtime import Runtime
 
 PAGE = 200
@@ -66,10 +67,14 @@ def _instant(_context: click.Context, parameter: click.Parameter, value: str | N
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def _word(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    return value or ""
+
+
 _FILTERS = (
-    click.option("--outcome", type=click.Choice(["success", "denied"]), callback=lambda _c, _p, value: value or ""),
-    click.option("--reason", default=""),
-    click.option("--action", default=""),
+    click.option("--outcome", type=click.Choice(["success", "denied"]), callback=_word),
+    click.option("--reason", type=click.Choice(sorted(map(str, Reason))), metavar="REASON", callback=_word),
+    click.option("--action", type=click.Choice(sorted(map(str, Action))), metavar="ACTION", callback=_word),
     click.option("--person", default="", help="An email address."),
     click.option("--connection", default=""),
     click.option("--address", default="", help="An IP address."),
@@ -126,10 +131,16 @@ def _cells(event: dict[str, Any]) -> tuple[str, ...]:
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf"]), default="jsonl", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
 @_filtered
-def export_events(*, slug: str, form: str, output: Path | None, **filters: Any) -> None:
-    """Print the log: JSON Lines that `audit verify` proves, CSV, or OCSF 1.8. The export itself is on record."""
+@json_option
+def export_events(*, slug: str, form: str, output: Path | None, as_json: bool, **filters: Any) -> None:
+    """Print the log: JSON Lines that `audit verify` proves, CSV, or OCSF 1.8. The export itself is on record.
 
-    async def work(caller: Caller) -> None:
+    With --output, --json prints what was written.
+    """
+    if as_json and output is None and form == "csv":
+        raise click.UsageError("--json: the log itself goes to stdout; give --output too, or another --format")
+
+    async def work(caller: Caller) -> dict[str, Any]:
         wanted = AuditFilter(**filters)
         span, blocks = await export(caller.runtime, caller.organization.id, wanted, form=form, by=OPERATOR)
         written = 0
@@ -140,8 +151,11 @@ def export_events(*, slug: str, form: str, output: Path | None, **filters: Any) 
                 bar.update(lines)
                 written += lines
         say(f"positions {span.first} to {span.last}, {written} lines")
+        return {"format": form, "output": str(output), "first": span.first, "last": span.last, "lines": written}
 
-    run_for(slug, work)
+    done = run_for(slug, work)
+    if as_json and output is not None:
+        show_json(done)
 
 
 def _progress(label: str, length: int) -> Any:
@@ -283,7 +297,8 @@ def prove_event(*, file: Path, event: str) -> None:
 @click.option("--roll-over", is_flag=True, help="Make a new one first, which signs from now on; older ones verify.")
 @dry_run_option
 @yes_option
-def show_key(*, roll_over: bool, dry_run: bool, yes: bool) -> None:
+@json_option
+def show_key(*, roll_over: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Print the public keys that sign checkpoints, newest first. Keep them where this machine cannot write."""
     if roll_over:
         agreed("make a new key for the checkpoints of every log", yes=yes, dry_run=dry_run)
@@ -293,8 +308,11 @@ def show_key(*, roll_over: bool, dry_run: bool, yes: bool) -> None:
             await make_new_key(runtime, by=OPERATOR)
         return [key.public for key in await audit_keys(runtime)]
 
-    for public in run(work):
-        click.echo(public)
+    known = run(work)
+    if as_json:
+        show_json([{"id": key_id(public), "public": public} for public in known])
+    else:
+        click.echo("\n".join(known))
 
 
 @audit_group.command("retention")

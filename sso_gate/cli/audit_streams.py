@@ -78,8 +78,17 @@ async def _one(caller: Caller, stream: str) -> Stream:
 @click.option("--after", type=click.IntRange(0), help="Begin behind this position; 0 is everything. Default: from now.")
 @dry_run_option
 @yes_option
+@json_option
 def add_stream(
-    *, slug: str, kind: streams.Kind, url: str, secret_file: Any, dry_run: bool, yes: bool, **wanted: Any
+    *,
+    slug: str,
+    kind: streams.Kind,
+    url: str,
+    secret_file: Any,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Add a destination and print its id; the secret of a webhook is printed once, on the second line."""
     agreed(f"deliver the audit log of {slug} to {url}", yes=yes, dry_run=dry_run)
@@ -105,9 +114,12 @@ def add_stream(
 
         return await runtime.database.write(write)
 
-    click.echo(run_for(slug, work))
-    if kind == "webhook" and not given:
-        click.echo(secret)
+    made = run_for(slug, work)
+    shown = secret if kind == "webhook" and not given else ""
+    if as_json:
+        show_json({"id": made, "secret": shown or None})
+    else:
+        click.echo("\n".join(filter(None, (made, shown))))
 
 
 def _secret(kind: streams.Kind, given: str) -> str:
@@ -179,7 +191,8 @@ def enable_stream(*, slug: str, stream: str, after: int | None, dry_run: bool, y
 @click.argument("stream")
 @dry_run_option
 @yes_option
-def rotate_secret(*, slug: str, stream: str, dry_run: bool, yes: bool) -> None:
+@json_option
+def rotate_secret(*, slug: str, stream: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Print a new secret of a webhook, once. For a day the secret before signs too."""
     agreed(f"exchange the secret of {stream} of {slug}", yes=yes, dry_run=dry_run)
     secret = new_secret()
@@ -191,7 +204,10 @@ def rotate_secret(*, slug: str, stream: str, dry_run: bool, yes: bool) -> None:
         return {"secret": "exchanged"}
 
     _changing(slug, stream, Action.STREAM_UPDATE, change)
-    click.echo(secret)
+    if as_json:
+        show_json({"id": stream, "secret": secret})
+    else:
+        click.echo(secret)
 
 
 @streams_group.command("test")

@@ -34,7 +34,8 @@ def breakglass_group() -> None:
 @click.option("--expires", metavar="7d", default="7d", show_default=True, help="How long the code is valid.")
 @yes_option
 @dry_run_option
-def issue(*, email: str, slug: str, expires: str, yes: bool, dry_run: bool) -> None:
+@json_option
+def issue(*, email: str, slug: str, expires: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Make a code for the owner EMAIL and print it, alone, on stdout. It is shown this once; all owners are told."""
     try:
         lifetime = parse_duration(expires)
@@ -52,7 +53,10 @@ def issue(*, email: str, slug: str, expires: str, yes: bool, dry_run: bool) -> N
     if code is None:
         stop(NOT_PERMITTED, f"{email} is no owner: emergency codes are for owners only")
     say("open /login/break-glass with it; it works once")
-    click.echo(code)
+    if as_json:
+        show_json({"email": email, "code": code, "expires_after_seconds": int(lifetime.total_seconds())})
+    else:
+        click.echo(code)
 
 
 @breakglass_group.command("list")

@@ -20,6 +20,7 @@ from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.settings import Settings, SettingsInvalid, load_settings
 from sso_gate.storage import migrate
+from sso_gate.storage.keyring import CannotUnseal
 from sso_gate.storage.open import open_runtime
 from sso_gate.storage.runtime import Runtime
 
@@ -93,6 +94,8 @@ def stop_for(error: SsoGateError) -> NoReturn:
     match error:
         case SettingsInvalid(problems=problems):
             stop(SETTINGS_INVALID, *problems)
+        case CannotUnseal():
+            stop(SETTINGS_INVALID, str(error))
         case NotFound():
             stop(NOT_FOUND, str(error))
         case NoSeatFree():
@@ -153,17 +156,18 @@ def show_json(value: Any) -> None:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print data as a table on a terminal, as tab-separated lines elsewhere."""
+    """Print data as a table on a terminal, as tab-separated lines elsewhere; None is an empty cell."""
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in rows:
-            click.echo("\t".join(str(cell) for cell in row))
+        for row in texts:
+            click.echo("\t".join(row))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+    for row in texts:
+        table.add_row(*row)
     Console().print(table)
 
 

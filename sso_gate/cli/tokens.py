@@ -1,5 +1,7 @@
 """`sso-gate token`."""
 
+from typing import Any
+
 import click
 
 from sso_gate.cli.session import (
@@ -34,7 +36,17 @@ def token_group() -> None:
 @click.option("--expires", metavar="90d", help="How long it is valid; for ever when not given.")
 @yes_option
 @dry_run_option
-def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None, yes: bool, dry_run: bool) -> None:
+@json_option
+def create(
+    *,
+    slug: str,
+    scopes: tuple[str, ...],
+    name: str,
+    expires: str | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Make a token and print its secret, alone, on stdout. It is shown this once."""
     try:
         lifetime = parse_duration(expires) if expires else None
@@ -51,7 +63,10 @@ def create(*, slug: str, scopes: tuple[str, ...], name: str, expires: str | None
 
     made = run_for(slug, work)
     say(f"token {made.token.id} made")
-    click.echo(made.secret)
+    if as_json:
+        show_json({**_row(made.token), "secret": made.secret})
+    else:
+        click.echo(made.secret)
 
 
 @token_group.command("list")
@@ -63,17 +78,7 @@ def list_tokens(*, slug: str, as_json: bool) -> None:
     async def work(caller: Caller) -> list[Token]:
         return await caller.runtime.database.read(lambda tx: tokens.of_organization(tx, caller.organization.id))
 
-    rows = [
-        {
-            "id": one.id,
-            "name": one.name,
-            "scopes": sorted(one.scopes),
-            "created": iso(one.created),
-            "expires": iso(one.expires) if one.expires else None,
-            "revoked": iso(one.revoked) if one.revoked else None,
-        }
-        for one in run_for(slug, work)
-    ]
+    rows = [_row(one) for one in run_for(slug, work)]
     if as_json:
         show_json(rows)
     else:
@@ -84,6 +89,17 @@ def list_tokens(*, slug: str, as_json: bool) -> None:
                 for row in rows
             ],
         )
+
+
+def _row(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "created": iso(token.created),
+        "expires": iso(token.expires) if token.expires else None,
+        "revoked": iso(token.revoked) if token.revoked else None,
+    }
 
 
 @token_group.command("revoke")

@@ -4,15 +4,12 @@ One that is refused undoes nothing of the others. They are done in the order in 
 what an operation before it has made. Source: RFC 7644 3.7.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sso_gate.audit.event import Action
 from sso_gate.errors import Reason
-from sso_gate.scim import groups, users
-from sso_gate.scim.budgets import kind_of_patch, kind_of_put
 from sso_gate.scim.caller import Caller
+from sso_gate.scim.kinds import KINDS, Kind
 from sso_gate.scim.patch import read_operations
 from sso_gate.scim.projection import Projection
 from sso_gate.scim.rejection import Rejected, invalid, not_there
@@ -22,16 +19,6 @@ REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 MAX_OPERATIONS = 100
 _MAX_DEPTH = 16  # of references to a bulkId; no value of ours lies deeper
-_ACTIONS = {
-    ("POST", "Users"): Action.SCIM_USER_CREATE,
-    ("PUT", "Users"): Action.SCIM_USER_UPDATE,
-    ("PATCH", "Users"): Action.SCIM_USER_UPDATE,
-    ("DELETE", "Users"): Action.SCIM_USER_DELETE,
-    ("POST", "Groups"): Action.SCIM_GROUP_CREATE,
-    ("PUT", "Groups"): Action.SCIM_GROUP_UPDATE,
-    ("PATCH", "Groups"): Action.SCIM_GROUP_UPDATE,
-    ("DELETE", "Groups"): Action.SCIM_GROUP_DELETE,
-}
 Done = tuple[str, str, int]  # id, ETag, status
 
 
@@ -90,11 +77,11 @@ def _lowered(value: Any) -> dict[str, Any]:
 def _change(one: Any) -> _Change:
     named = _lowered(one)
     texts = {name: named.get(name) or "" for name in ("method", "path", "bulkid", "version")}
-    if not all(isinstance(text, str) and len(text) <= 2 * MAX_ID for text in texts.values()):
-        raise invalid("invalidSyntax", "method, path, bulkId and version: expected short texts")
+    if not all(isinstance(text, str) and len(text) <= 2 * MAX_ID and text.isprintable() for text in texts.values()):
+        raise invalid("invalidSyntax", "method, path, bulkId and version: expected short texts that can be printed")
     method = texts["method"].upper()
     endpoint, _, which = texts["path"].strip("/").partition("/")
-    if (method, endpoint) not in _ACTIONS or (method == "POST") is bool(which):
+    if method not in _DOORS or endpoint not in KINDS or (method == "POST") is bool(which):
         raise invalid("invalidSyntax", "method and path: no such operation on /Users or /Groups")
     if method == "POST" and not texts["bulkid"]:
         raise invalid("invalidSyntax", "bulkId: needed with POST")
@@ -108,7 +95,7 @@ async def _tried(caller: Caller, change: _Change, made: dict[str, str]) -> tuple
     try:
         which, etag, status = await _done(caller, change, made)
     except Rejected as rejected:
-        await caller.note_refused(_ACTIONS[change.method, change.endpoint], change.which, rejected)
+        await caller.note_refused(KINDS[change.endpoint].actions[change.method], change.which, rejected)
         there = {"location": f"{place}/{change.which}"} if change.which else {}
         return {**said, **there, "status": str(rejected.status), "response": rejected.body()}, False
     if change.bulk_id:
@@ -121,8 +108,7 @@ async def _done(caller: Caller, change: _Change, made: dict[str, str]) -> Done:
     data, which = _resolved(change.data, made), _resolved(change.which, made)
     if which and not is_id(which):
         raise not_there("resource")
-    door = (_USERS if change.endpoint == "Users" else _GROUPS)[change.method]
-    return await door(caller, which, data, change.version)
+    return await _DOORS[change.method](KINDS[change.endpoint], caller, which, data, change.version)
 
 
 def _resolved(value: Any, made: dict[str, str], depth: int = 0) -> Any:
@@ -139,55 +125,29 @@ def _resolved(value: Any, made: dict[str, str], depth: int = 0) -> Any:
     return [_resolved(part, made, depth + 1) for part in value] if isinstance(value, list) else value
 
 
-async def _create_user(caller: Caller, _: str, data: Any, __: str) -> Done:
+async def _create(kind: Kind, caller: Caller, _: str, data: Any, __: str) -> Done:
     await caller.spend("write")
-    user, etag = await users.create(caller, data, Projection())
-    return user["id"], etag, 201
+    made, etag = await kind.create(caller, data, Projection())
+    return made["id"], etag, 201
 
 
-async def _put_user(caller: Caller, which: str, data: Any, version: str) -> Done:
-    await caller.spend(kind_of_put(data))
-    _, etag = await users.put(caller, which, data, version, Projection())
+async def _put(kind: Kind, caller: Caller, which: str, data: Any, version: str) -> Done:
+    await caller.spend(kind.budget_of_put(data))
+    _, etag = await kind.put(caller, which, data, version, None)
     return which, etag, 200
 
 
-async def _patch_user(caller: Caller, which: str, data: Any, version: str) -> Done:
+async def _patch(kind: Kind, caller: Caller, which: str, data: Any, version: str) -> Done:
     operations = read_operations(data, caller.dialect)
-    await caller.spend(kind_of_patch(operations))
-    _, etag = await users.patch(caller, which, operations, version, Projection())
-    return which, etag, 200
+    await caller.spend(kind.budget_of_patch(operations))
+    _, etag = await kind.patch(caller, which, operations, version, None)
+    return which, etag, 200 if kind.tells_patched else 204
 
 
-async def _delete_user(caller: Caller, which: str, _: Any, version: str) -> Done:
-    await caller.spend("give_back")
-    await users.delete(caller, which, version)
+async def _delete(kind: Kind, caller: Caller, which: str, _: Any, version: str) -> Done:
+    await caller.spend(kind.budget_of_delete)
+    await kind.delete(caller, which, version)
     return which, "", 204
 
 
-async def _create_group(caller: Caller, _: str, data: Any, __: str) -> Done:
-    await caller.spend("write")
-    group, etag = await groups.create(caller, data, Projection())
-    return group["id"], etag, 201
-
-
-async def _put_group(caller: Caller, which: str, data: Any, version: str) -> Done:
-    await caller.spend("write")
-    _, etag = await groups.put(caller, which, data, version, Projection())
-    return which, etag, 200
-
-
-async def _patch_group(caller: Caller, which: str, data: Any, version: str) -> Done:
-    await caller.spend("write")
-    _, etag = await groups.patch(caller, which, read_operations(data, caller.dialect), version, None)
-    return which, etag, 204
-
-
-async def _delete_group(caller: Caller, which: str, _: Any, version: str) -> Done:
-    await caller.spend("write")
-    await groups.delete(caller, which, version)
-    return which, "", 204
-
-
-_Door = Callable[[Caller, str, Any, str], Awaitable[Done]]
-_USERS: dict[str, _Door] = {"POST": _create_user, "PUT": _put_user, "PATCH": _patch_user, "DELETE": _delete_user}
-_GROUPS: dict[str, _Door] = {"POST": _create_group, "PUT": _put_group, "PATCH": _patch_group, "DELETE": _delete_group}
+_DOORS = {"POST": _create, "PUT": _put, "PATCH": _patch, "DELETE": _delete}

@@ -120,11 +120,13 @@ async def caller_with(request: Request, long_lists: LongLists, *, writes: bool) 
     dialect = Dialect(strict=organization.scim_mode == "strict")
     caller = Caller(runtime, token, organization, client, dialect, long_lists)
     now = runtime.clock.now()
-    if not tokens.is_living(token, now=now):
-        raise await _denied(caller, 401, Reason.TOKEN_INVALID, "the bearer token is not valid any more")
+    ended = tokens.ended(token, now=now)
+    if ended:
+        raise await _denied(caller, 401, Reason.TOKEN_INVALID, "the bearer token is not valid any more", ended)
     if Scope.SCIM not in token.scopes and (writes or Scope.SCIM_READ not in token.scopes):
         needed = Scope.SCIM if writes else f"{Scope.SCIM} or {Scope.SCIM_READ}"
-        raise await _denied(caller, 403, Reason.INSUFFICIENT_SCOPE, f"the bearer token needs the scope {needed}")
+        said = f"the bearer token needs the scope {needed}"
+        raise await _denied(caller, 403, Reason.INSUFFICIENT_SCOPE, said, f"needs {needed}")
     if tokens.is_use_worth_noting(token, now=now):
         await runtime.database.write(lambda tx: tokens.note_use(tx, token, now=now))
     return caller
@@ -145,6 +147,6 @@ def _look_up(tx: Connection, secret: str) -> tuple[Token | None, Organization | 
     return token, organizations.get(tx, token.organization) if token else None
 
 
-async def _denied(caller: Caller, status: int, reason: Reason, detail: str) -> Rejected:
-    await record_unproved(caller.runtime, replace(caller.event(Action.SCIM_AUTH), reason=reason))
+async def _denied(caller: Caller, status: int, reason: Reason, detail: str, check: str) -> Rejected:
+    await record_unproved(caller.runtime, replace(caller.event(Action.SCIM_AUTH), reason=reason, check=check))
     return Rejected(status, detail, reason=reason).recorded()

@@ -3,8 +3,8 @@
 from typing import Any
 
 from sso_gate.scim import bulk
+from sso_gate.scim.asked import DEFAULT_COUNT, MAX_COUNT
 from sso_gate.scim.definitions import GROUPS, USERS
-from sso_gate.scim.listing import DEFAULT_COUNT, MAX_COUNT
 from sso_gate.scim.requests import USER_BYTES
 from sso_gate.scim.schema import Attribute, ResourceType, Schema
 

@@ -22,13 +22,8 @@ _AT_ONCE = 1000
 
 def mapping(tx: Connection, caller: Caller) -> dict[str, Role]:
     """Return the role that each named group brings, by the compared form of its name."""
-    found = connections.of_organization(tx, caller.runtime.keyring, caller.organization.id)
-    return {
-        display_key(group): Role.ADMIN
-        for connection in found
-        for group, role in connection.roles.items()
-        if Role(role) is not Role.USER
-    }
+    found = connections.roles_of_organization(tx, caller.organization.id)
+    return {display_key(group): Role.ADMIN for group, role in found if Role(role) is not Role.USER}
 
 
 def settle(tx: Connection, caller: Caller, people: Collection[str]) -> None:

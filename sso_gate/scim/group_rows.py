@@ -1,20 +1,45 @@
 """Rows of groups. A member of a group is a row of its own, so that one change of a large group reads nothing else."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
 
 from sso_gate.clock import from_micros, iso, to_micros
 from sso_gate.scim.definitions import GROUP_URN
 from sso_gate.scim.person import weak_etag
+from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import member, scim_group, scim_group_member
 
-_AT_ONCE = 1000  # values of one IN list
 _LINK = scim_group_member.c
 _COLUMNS = scim_group.c
+_IN_GROUP = _LINK.group == bindparam("which")
+_THESE = OneOf(_LINK.member, "people")
+_MINE = _COLUMNS.organization == bindparam("organization")
+_QUERY = select(scim_group)
+_ONE = Prepared(_QUERY.where(_COLUMNS.id == bindparam("which"), _MINE))
+_TAKEN = Prepared(select(_COLUMNS.id).where(_MINE, _COLUMNS.display_key == bindparam("name")))
+_ADD = inserting(scim_group)
+_SAVE = Prepared(
+    update(scim_group)
+    .where(_COLUMNS.id == bindparam("which"))
+    .values({name: bindparam(name) for name in ("display_name", "display_key", "external_id", "version", "changed_at")})
+)
+_MEMBERS = Prepared(select(_LINK.member).where(_IN_GROUP))
+_KNOWN = Prepared(
+    select(member.c.id).where(member.c.organization == bindparam("organization"), OneOf(member.c.id, "people"))
+)
+_LINKED = Prepared(select(_LINK.member).where(_IN_GROUP, _THESE))
+_ADD_LINK = inserting(scim_group_member)
+_UNLINK = Prepared(delete(scim_group_member).where(_IN_GROUP, _THESE).returning(_LINK.member))
+_PEOPLE = Prepared(
+    select(_LINK.group, _LINK.member, member.c.name)
+    .join(member, member.c.id == _LINK.member)
+    .where(OneOf(_LINK.group, "groups"))
+    .order_by(_LINK.member)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +88,10 @@ def display_key(name: str) -> str:
 
 def query() -> Select[Any]:
     """Return the statement that reads groups, to be narrowed by the caller."""
-    return select(scim_group)
+    return _QUERY
 
 
-def group(row: Row[Any]) -> Group:
+def group(row: Any) -> Group:
     """Return the value that a row holds."""
     return Group(
         row.id,
@@ -81,42 +106,37 @@ def group(row: Row[Any]) -> Group:
 
 def find(tx: Connection, organization: str, group_id: str) -> Group | None:
     """Return the group with this id, or None when the organization has no such group."""
-    row = tx.execute(query().where(_COLUMNS.id == group_id, _COLUMNS.organization == organization)).one_or_none()
-    return group(row) if row else None
+    rows = _ONE.rows(tx, which=group_id, organization=organization)
+    return group(rows[0]) if rows else None
 
 
 def is_taken(tx: Connection, organization: str, name: str, *, but: str = "") -> bool:
     """Return whether another group of the organization has this name, in any letter case."""
-    same = (_COLUMNS.organization == organization) & (_COLUMNS.display_key == display_key(name))
-    return tx.execute(select(_COLUMNS.id).where(same, _COLUMNS.id != but)).first() is not None
+    return any(row.id != but for row in _TAKEN.rows(tx, organization=organization, name=display_key(name)))
 
 
 def add(tx: Connection, group: Group) -> None:
     """Insert a group without members."""
-    tx.execute(
-        insert(scim_group).values(
-            id=group.id,
-            organization=group.organization,
-            display_name=group.display_name,
-            display_key=display_key(group.display_name),
-            external_id=group.external_id,
-            version=group.version,
-            created_at=to_micros(group.created),
-            changed_at=to_micros(group.changed),
-        )
-    )
+    created = to_micros(group.created)
+    _ADD.run(tx, id=group.id, organization=group.organization, created_at=created, **_changeable(group))
 
 
-def save(tx: Connection, group_id: str, document: dict[str, Any], *, now: datetime) -> None:
-    """Write name and externalId, and begin a new version."""
-    values = {
-        "display_name": document["displayName"],
-        "display_key": display_key(document["displayName"]),
-        "external_id": document.get("externalId"),
-        "version": _COLUMNS.version + 1,
-        "changed_at": to_micros(now),
+def save(tx: Connection, group: Group, document: dict[str, Any], *, now: datetime) -> Group:
+    """Write name and externalId, begin a new version and return it; the caller has read the group under the lock."""
+    name, external = document["displayName"], document.get("externalId")
+    saved = replace(group, display_name=name, external_id=external, version=group.version + 1, changed=now)
+    _SAVE.run(tx, which=group.id, **_changeable(saved))
+    return saved
+
+
+def _changeable(group: Group) -> dict[str, Any]:
+    return {
+        "display_name": group.display_name,
+        "display_key": display_key(group.display_name),
+        "external_id": group.external_id,
+        "version": group.version,
+        "changed_at": to_micros(group.changed),
     }
-    tx.execute(update(scim_group).where(_COLUMNS.id == group_id).values(values))
 
 
 def remove(tx: Connection, group_id: str) -> None:
@@ -127,14 +147,13 @@ def remove(tx: Connection, group_id: str) -> None:
 
 def member_ids(tx: Connection, group_id: str) -> set[str]:
     """Return who is in the group."""
-    return set(tx.execute(select(_LINK.member).where(_LINK.group == group_id)).scalars())
+    return {row.member for row in _MEMBERS.rows(tx, which=group_id)}
 
 
 def people(tx: Connection, groups: Sequence[str], base: str) -> dict[str, list[dict[str, str]]]:
     """Return the members of each of these groups as SCIM shows them, by id."""
     found: dict[str, list[dict[str, str]]] = {}
-    named = select(_LINK.group, _LINK.member, member.c.name).join(member, member.c.id == _LINK.member)
-    for row in tx.execute(named.where(_LINK.group.in_(list(groups))).order_by(_LINK.member)):
+    for row in _PEOPLE.rows(tx, groups=list(groups)):
         display = {"display": row.name} if row.name else {}
         one = {"value": row.member, "$ref": f"{base}/Users/{row.member}", "type": "User", **display}
         found.setdefault(row.group, []).append(one)
@@ -143,31 +162,23 @@ def people(tx: Connection, groups: Sequence[str], base: str) -> dict[str, list[d
 
 def unknown(tx: Connection, organization: str, ids: Collection[str]) -> set[str]:
     """Return those of these ids that are no members of the organization."""
-    known: set[str] = set()
-    for some in _batches(ids):
-        mine = (member.c.organization == organization) & member.c.id.in_(some)
-        known.update(tx.execute(select(member.c.id).where(mine)).scalars())
-    return set(ids) - known
+    if not ids:
+        return set()
+    return set(ids) - {row.id for row in _KNOWN.rows(tx, organization=organization, people=list(ids))}
 
 
 def link(tx: Connection, group_id: str, ids: Collection[str]) -> set[str]:
     """Put these members into the group and return those who were not in it."""
-    there: set[str] = set()
-    for some in _batches(ids):
-        there.update(tx.execute(select(_LINK.member).where(_LINK.group == group_id, _LINK.member.in_(some))).scalars())
-    fresh = set(ids) - there
-    if fresh:
-        tx.execute(insert(scim_group_member), [{"group": group_id, "member": one} for one in sorted(fresh)])
+    if not ids:
+        return set()
+    fresh = set(ids) - {row.member for row in _LINKED.rows(tx, which=group_id, people=list(ids))}
+    _ADD_LINK.run_many(tx, [{"group": group_id, "member": one} for one in sorted(fresh)])
     return fresh
 
 
 def unlink(tx: Connection, group_id: str, ids: Collection[str]) -> set[str]:
     """Take these members out of the group and return those who were in it."""
-    gone: set[str] = set()
-    for some in _batches(ids):
-        deleted = delete(scim_group_member).where(_LINK.group == group_id, _LINK.member.in_(some))
-        gone.update(tx.execute(deleted.returning(_LINK.member)).scalars())
-    return gone
+    return {row.member for row in _UNLINK.rows(tx, which=group_id, people=list(ids))} if ids else set()
 
 
 def forget_member(tx: Connection, member_id: str, *, now: datetime) -> None:
@@ -176,9 +187,3 @@ def forget_member(tx: Connection, member_id: str, *, now: datetime) -> None:
     values = {"version": _COLUMNS.version + 1, "changed_at": to_micros(now)}
     tx.execute(update(scim_group).where(_COLUMNS.id.in_(mine)).values(values))
     tx.execute(delete(scim_group_member).where(_LINK.member == member_id))
-
-
-def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(ids)
-    for at in range(0, len(ordered), _AT_ONCE):
-        yield ordered[at : at + _AT_ONCE]

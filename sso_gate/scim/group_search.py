@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import select
 
 from sso_gate.clock import iso
 from sso_gate.scim import group_rows
 from sso_gate.scim.filter import Compare, Element, Present
 from sso_gate.scim.group_rows import Group, display_key
-from sso_gate.scim.listing import Asked, Page, Source, page
-from sso_gate.scim.long_lists import Notes
+from sso_gate.scim.listing import Source
 from sso_gate.scim.narrowing import Narrowed, instant_condition, text_condition
+from sso_gate.scim.ready import ORGANIZATION, VALUE, Known
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Attribute, Place
 from sso_gate.storage.tables import scim_group, scim_group_member
@@ -18,29 +18,9 @@ from sso_gate.storage.tables import scim_group, scim_group_member
 _COLUMNS = scim_group.c
 
 
-def search(tx: Connection, organization: str, asked: Asked, notes: Notes) -> Page[Group]:
-    """Return the page of groups that was asked for."""
-    mine = _COLUMNS.organization == organization
-    source = Source(
-        query=group_rows.query().where(mine),
-        keys=select(_COLUMNS.id).where(mine),
-        translate=_translate,
-        order=_order,
-        identity=_COLUMNS.id,
-        read=group_rows.group,
-        document=_searched,
-    )
-    return page(tx, source, asked, notes)
-
-
 def _searched(found: Group) -> dict[str, Any]:
     meta = {"created": iso(found.created), "lastModified": iso(found.changed), "resourceType": "Group"}
     return {"id": found.id, **found.document(), "meta": meta}
-
-
-def _order(place: Place | None) -> ColumnElement[Any] | None:
-    columns = {"displayName": _COLUMNS.display_key, "id": _COLUMNS.id, "meta.lastModified": _COLUMNS.changed_at}
-    return columns.get(place.name) if place else _COLUMNS.created_at
 
 
 def _translate(term: Compare | Element | Present) -> Narrowed | None:
@@ -85,3 +65,20 @@ def _compare(place: Place, op: str, value: Any) -> Narrowed | None:
 def _with_member(member_id: str) -> Narrowed:
     link = scim_group_member.c
     return Narrowed(_COLUMNS.id.in_(select(link.group).where(link.member == member_id)))
+
+
+GROUPS = Source(
+    query=group_rows.query(),
+    mine=_COLUMNS.organization == ORGANIZATION,
+    identity=_COLUMNS.id,
+    created=_COLUMNS.created_at,
+    known={
+        "displayName": Known(_COLUMNS.display_key == VALUE, display_key),
+        "id": Known(_COLUMNS.id == VALUE),
+        "externalId": Known(_COLUMNS.external_id == VALUE),
+    },
+    translate=_translate,
+    order={"displayName": _COLUMNS.display_key, "id": _COLUMNS.id, "meta.lastModified": _COLUMNS.changed_at},
+    read=group_rows.group,
+    document=_searched,
+)

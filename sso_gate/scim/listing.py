@@ -4,44 +4,27 @@ Source: RFC 7644 3.4.2 (query), 3.4.2.4 (index paging), RFC 9865 (cursor paging)
 """
 
 import base64
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
-from sso_gate.scim.filter import Filter, parse_filter
+from sso_gate.scim.asked import Asked
 from sso_gate.scim.long_lists import Notes
 from sso_gate.scim.matching import comparable, matches
 from sso_gate.scim.narrowing import Narrowed, Translate, narrow, sparing
-from sso_gate.scim.projection import Projection, read_projection
+from sso_gate.scim.ready import Known, Ready
 from sso_gate.scim.rejection import Rejected, invalid
-from sso_gate.scim.schema import Place, ResourceType
+from sso_gate.scim.schema import Place
 from sso_gate.scim.values import is_keepable
 
-MAX_COUNT = 200
-DEFAULT_COUNT = 100
 MAX_SCANNED = 10_000  # rows that are looked at in Python for one request
 MAX_SCANNED_CHARACTERS = 32 * 1024 * 1024  # of all their texts
 SCANNED_AT_ONCE = 500
-MAX_CURSOR = 1024
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a list request asks for. `cursor` is None for index paging, empty for the first page by cursor."""
-
-    where: Filter | None
-    sort: Place | None
-    descending: bool
-    start: int
-    count: int
-    cursor: str | None
-    projection: Projection
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,128 +40,122 @@ class Page(Generic[T]):
     looked_at: int = 0
 
 
-def read_asked(resource: ResourceType, words: dict[str, Any], *, strict: bool) -> Asked:
-    """Return the checked question; `words` are query parameters or the members of a SearchRequest.
-
-    Raises:
-        Rejected: 400 `invalidFilter`, `invalidValue`, `invalidCount`, `invalidCursor`.
-    """
-    text, sort = words.get("filter"), words.get("sortBy")
-    if not isinstance(text, str | None) or not isinstance(sort, str | None):
-        raise invalid("invalidValue", "filter and sortBy: expected texts")
-    descending = _order(words.get("sortOrder"))
-    cursor = words.get("cursor")
-    if cursor is not None and (not isinstance(cursor, str) or len(cursor) > MAX_CURSOR):
-        raise invalid("invalidCursor", "cursor: expected the one of the page before")
-    return Asked(
-        where=parse_filter(text, resource, aliases=not strict) if text else None,
-        sort=_sort(resource, sort) if sort else None,
-        descending=descending,
-        start=max(1, _whole(words.get("startIndex"), 1, "startIndex", "invalidValue")),
-        count=min(MAX_COUNT, max(0, _whole(words.get("count"), DEFAULT_COUNT, "count", "invalidCount"))),
-        cursor=cursor,
-        projection=read_projection(resource, _names(words.get("attributes")), _names(words.get("excludedAttributes"))),
-        fingerprint=_fingerprint(resource.name, text, sort, descending),
-    )
-
-
-def _fingerprint(*words: object) -> str:
-    return hashlib.blake2b(json.dumps(words).encode(), digest_size=6).hexdigest()
-
-
-def _order(text: Any) -> bool:
-    if text is not None and (not isinstance(text, str) or text.casefold() not in ("ascending", "descending")):
-        raise invalid("invalidValue", "sortOrder: expected ascending or descending")
-    return text is not None and text.casefold() == "descending"
-
-
-def _sort(resource: ResourceType, word: str) -> Place:
-    place = resource.find(word[:MAX_CURSOR])
-    if place is None or place.attribute is None or place.leaf.type == "complex":
-        raise invalid("invalidPath", "sortBy: not an attribute that can be sorted by")
-    return place
-
-
-def _whole(value: Any, default: int, name: str, scim_type: str) -> int:
-    if value is None or value == "":
-        return default
-    text = str(value).strip()
-    if isinstance(value, bool) or not text.lstrip("-").isdecimal() or not text.isascii() or len(text) > 12:
-        raise invalid(scim_type, f"{name}: expected a whole number")
-    return int(text)
-
-
-def _names(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return value.split(",")
-    if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        return value
-    raise invalid("invalidValue", "attributes: expected names")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source(Generic[T]):
-    """The rows of one resource: how they are read, narrowed, ordered and shown as documents.
+    """The rows of one resource: how they are read, narrowed to an organization's (`mine`), ordered and shown.
 
-    `keys` finds ids without reading anything else, so that counting and skipping stay inside an index. `order` gives
-    for an attribute the column by which SQL can sort it; `identity` makes every order total.
+    `order` holds by name the columns by which SQL can sort, `created` sorts when nothing is said; `identity` makes
+    every order total. `known` are the attributes that are found at once. `document` is what filters look at.
     """
 
     query: Select[Any]
-    keys: Select[Any]
-    translate: Translate
-    order: Callable[[Place | None], ColumnElement[Any] | None]
+    mine: ColumnElement[bool]
     identity: ColumnElement[Any]
-    read: Callable[[Row[Any]], T]
+    created: ColumnElement[Any]
+    known: Mapping[str, Known]
+    translate: Translate
+    order: Mapping[str, ColumnElement[Any]]
+    read: Callable[[Any], T]
     document: Callable[[T], dict[str, Any]]
 
+    @cached_property
+    def keys(self) -> Select[Any]:
+        """Finds ids without reading anything else, so that counting and skipping stay inside an index."""
+        return select(self.identity).where(self.mine)
 
-def page(tx: Connection, source: Source[T], asked: Asked, notes: Notes) -> Page[T]:
-    """Return the page that was asked for; of a long list, total and beginning may be some seconds old.
+    @cached_property
+    def ready(self) -> Ready:
+        """What is asked most."""
+        return Ready(self.query, self.mine, identity=self.identity, created=self.created, known=self.known)
 
-    Raises:
-        Rejected: 400 `tooMany`: too many rows would have to be looked at one by one. 400 `invalidCursor`.
-    """
+    def page(self, tx: Connection, organization: str, asked: Asked, notes: Notes) -> Page[T]:
+        """Return the page that was asked for; of a long list, total and beginning may be some seconds old.
+
+        Raises:
+            Rejected: 400 `tooMany`: too many rows would have to be looked at one by one. 400 `invalidCursor`.
+        """
+        return _page(Asking(tx, organization, notes), self, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks: the transaction, the organization, and what is remembered of its lists."""
+
+    tx: Connection
+    organization: str
+    notes: Notes
+
+    def rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """Return the rows of a statement about the organization."""
+        return self.tx.execute(query, {"organization": self.organization}).all()
+
+    def number(self, query: Select[Any]) -> int:
+        """Return the one number of a statement about the organization."""
+        return int(self.rows(query)[0][0])
+
+
+def _page(who: Asking, source: Source[T], asked: Asked) -> Page[T]:
+    if asked.sort is None and not asked.descending:
+        found = _whole_list(who, source, asked) if asked.where is None else _named(who, source, asked)
+        if found is not None:
+            return found
     narrowed = narrow(asked.where, sparing(source.translate)) if asked.where else Narrowed(source.identity.is_not(None))
-    column = source.order(asked.sort)
+    column = source.order.get(asked.sort.name) if asked.sort else source.created
     if narrowed and narrowed.is_exact and column is not None:
-        return _page_by_sql(tx, source, asked, narrowed if asked.where else None, column, notes)
-    return _page_by_hand(tx, source, asked, narrowed)
+        return _page_by_sql(who, source, asked, narrowed if asked.where else None, column)
+    return _page_by_hand(who, source, asked, narrowed)
+
+
+def _named(who: Asking, source: Source[T], asked: Asked) -> Page[T] | None:
+    """Return the page of an `eq` that has few answers, all of them on it; None where it is not as simple."""
+    if asked.where is None or asked.start != 1 or asked.cursor or asked.count == 0:
+        return None
+    rows = source.ready.named(who.tx, who.organization, asked.where, asked.count)
+    return None if rows is None else Page([source.read(row) for row in rows], len(rows))
+
+
+def _whole_list(who: Asking, source: Source[T], asked: Asked) -> Page[T]:
+    behind: tuple[Any, str] | None = None
+    if asked.cursor:
+        created, which = _open_cursor(asked, int, str)
+        behind = created, which
+    elif asked.cursor is None:
+        behind = who.notes.place(asked.fingerprint, asked.start)
+    skipped = 0 if behind else asked.start - 1
+    rows = source.ready.page(who.tx, who.organization, behind=behind, skipped=skipped, most=asked.count + 1)
+    last = (rows[asked.count - 1].created_at, rows[asked.count - 1].id) if 0 < asked.count < len(rows) else None
+    return _paged(source, asked, who.notes, rows, last, lambda: source.ready.count(who.tx, who.organization))
+
+
+def _paged(
+    source: Source[T],
+    asked: Asked,
+    notes: Notes,
+    rows: Sequence[Any],
+    last: tuple[Any, str] | None,
+    count: Callable[[], int],
+) -> Page[T]:
+    """Return the page of these rows, which are one too many where `last`, the place of its last one, is given."""
+    found = [source.read(row) for row in rows[: asked.count]]
+    is_whole = last is None and asked.start == 1 and not asked.cursor and asked.count > 0
+    total = len(found) if is_whole else notes.total(asked.fingerprint, count)
+    if last and asked.cursor is None:
+        notes.note_place(asked.fingerprint, asked.start + asked.count, last)
+    return Page(found, total, _make_cursor(asked, list(last)) if last and asked.cursor is not None else "")
 
 
 def _page_by_sql(
-    tx: Connection,
-    source: Source[T],
-    asked: Asked,
-    narrowed: Narrowed | None,
-    column: ColumnElement[Any],
-    notes: Notes,
+    who: Asking, source: Source[T], asked: Asked, narrowed: Narrowed | None, column: ColumnElement[Any]
 ) -> Page[T]:
     every = source.keys.where(narrowed.condition) if narrowed else source.keys
     keys = (column, source.identity)
     order = [key.desc() if asked.descending else key for key in keys]
-    found = _from_start(every.order_by(*order).limit(asked.count + 1), keys, asked, notes)
+    found = _from_start(every.order_by(*order).limit(asked.count + 1), keys, asked, who.notes)
     wanted = source.query.add_columns(column.label("sort_key")).where(source.identity.in_(found))
-    rows = list(tx.execute(wanted.order_by(*order))) if asked.count else []
-    shown, more = rows[: asked.count], len(rows) > asked.count
-    is_whole = not more and asked.start == 1 and not asked.cursor and asked.count > 0
-    total = len(shown) if is_whole else _counted(tx, every, asked, notes)
-    if more:
-        last = (shown[-1].sort_key, shown[-1].id)
-        if asked.cursor is None:
-            notes.note_place(asked.fingerprint, asked.start + asked.count, last)
-        else:
-            return Page([source.read(row) for row in shown], total, _make_cursor(asked, list(last)))
-    return Page([source.read(row) for row in shown], total)
-
-
-def _counted(tx: Connection, every: Select[Any], asked: Asked, notes: Notes) -> int:
-    def count() -> int:
-        return int(tx.execute(every.with_only_columns(func.count())).scalar_one())
-
-    return notes.total(asked.fingerprint, count)
+    rows = who.rows(wanted.order_by(*order)) if asked.count else []
+    last = (rows[asked.count - 1].sort_key, rows[asked.count - 1].id) if len(rows) > asked.count else None
+    counted = every.with_only_columns(func.count())
+    return _paged(source, asked, who.notes, rows, last, lambda: who.number(counted))
 
 
 def _from_start(
@@ -200,10 +177,10 @@ def _behind(
     return query.where(tuple_(*keys) < tuple_(*last) if asked.descending else tuple_(*keys) > tuple_(*last))
 
 
-def _page_by_hand(tx: Connection, source: Source[T], asked: Asked, narrowed: Narrowed | None) -> Page[T]:
+def _page_by_hand(who: Asking, source: Source[T], asked: Asked, narrowed: Narrowed | None) -> Page[T]:
     where = asked.where if asked.where and not (narrowed and narrowed.is_exact) else None
     looked_at, found = 0, []
-    for row in _scanned(tx, source, narrowed):
+    for row in _scanned(who, source, narrowed):
         looked_at += 1
         one = source.read(row)
         document = source.document(one)
@@ -217,21 +194,22 @@ def _page_by_hand(tx: Connection, source: Source[T], asked: Asked, narrowed: Nar
     return Page(shown, len(found), _make_cursor(asked, [first + len(shown)]) if more else "", looked_at)
 
 
-def _scanned(tx: Connection, source: Source[T], narrowed: Narrowed | None) -> Iterator[Row[Any]]:
+def _scanned(who: Asking, source: Source[T], narrowed: Narrowed | None) -> Iterator[Row[Any]]:
     """Give every row that may match, by id; how many there are is asked before one is read."""
     keys = source.keys.where(narrowed.condition) if narrowed else source.keys
     counted = select(func.count()).select_from(keys.limit(MAX_SCANNED + 1).subquery())
-    if tx.execute(counted).scalar_one() > MAX_SCANNED:
+    if who.number(counted) > MAX_SCANNED:
         raise _too_many()
-    query = (source.query.where(narrowed.condition) if narrowed else source.query).order_by(source.identity)
-    rows, characters = tx.execute(query.limit(SCANNED_AT_ONCE)).all(), 0
+    mine = source.query.where(source.mine).order_by(source.identity)
+    query = mine.where(narrowed.condition) if narrowed else mine
+    rows, characters = who.rows(query.limit(SCANNED_AT_ONCE)), 0
     while rows:
         characters += sum(len(value) for row in rows for value in row if isinstance(value, str))
         if characters > MAX_SCANNED_CHARACTERS:
             raise _too_many()
         yield from rows
         is_last = len(rows) < SCANNED_AT_ONCE
-        rows = [] if is_last else tx.execute(query.where(source.identity > rows[-1].id).limit(SCANNED_AT_ONCE)).all()
+        rows = [] if is_last else who.rows(query.where(source.identity > rows[-1].id).limit(SCANNED_AT_ONCE))
 
 
 def _first(asked: Asked) -> int:

@@ -26,7 +26,7 @@ class Rejected(SsoGateError):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.detail = detail
+        self.detail = detail.encode(errors="replace").decode()  # it may tell what was sent, half characters too
         self.scim_type = scim_type
         self.reason = reason
         self.check = check or scim_type

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,8 +40,7 @@ def answer(body: dict[str, Any] | None, status: int = 200, *, headers: Mapping[s
     """Return the JSON as `application/scim+json`; no body where there is none."""
     if body is None:
         return Response(status_code=status, headers=headers)
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(), status, headers=headers, media_type=MEDIA_TYPE)
+    return Response(to_json(body), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def read_json(request: Request, *, limit: int) -> Any:

@@ -5,6 +5,7 @@ Every answer below `/scim/` is in SCIM's own form, errors included (RFC 7644 3.1
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,16 +15,15 @@ from starlette.routing import Route
 
 from sso_gate.audit.event import Action
 from sso_gate.errors import Reason, Unavailable
-from sso_gate.scim import bulk, discovery, groups, preconditions, users
-from sso_gate.scim.budgets import kind_of_patch, kind_of_put
+from sso_gate.scim import bulk, discovery, preconditions
+from sso_gate.scim.asked import read_asked
 from sso_gate.scim.caller import WINDOW_SECONDS, Caller, caller_with
-from sso_gate.scim.definitions import GROUPS, USERS
-from sso_gate.scim.listing import Asked, read_asked
+from sso_gate.scim.kinds import GROUP_KIND, USER_KIND, Kind
 from sso_gate.scim.long_lists import LongLists
 from sso_gate.scim.patch import read_operations
 from sso_gate.scim.projection import Projection, read_projection
 from sso_gate.scim.rejection import Rejected, not_there
-from sso_gate.scim.requests import GROUP_BYTES, USER_BYTES, answer, is_id, read_json, read_query, read_search
+from sso_gate.scim.requests import USER_BYTES, answer, is_id, read_json, read_query, read_search
 from sso_gate.scim.schema import ResourceType
 from sso_gate.seats import ledger
 from sso_gate.web.request_state import state_of
@@ -44,22 +44,8 @@ class _Door:
 def scim_routes() -> list[Route]:
     """Return the routes; whatever else is asked for below `/scim/` gets a 404 in SCIM's form."""
     paths: dict[str, dict[str, _Door]] = {
-        "/Users": {"GET": _Door(_list_users), "POST": _Door(_create_user, Action.SCIM_USER_CREATE)},
-        "/Users/.search": {"POST": _Door(_search_users)},
-        "/Users/{id}": {
-            "GET": _Door(_get_user),
-            "PUT": _Door(_put_user, Action.SCIM_USER_UPDATE),
-            "PATCH": _Door(_patch_user, Action.SCIM_USER_UPDATE),
-            "DELETE": _Door(_delete_user, Action.SCIM_USER_DELETE),
-        },
-        "/Groups": {"GET": _Door(_list_groups), "POST": _Door(_create_group, Action.SCIM_GROUP_CREATE)},
-        "/Groups/.search": {"POST": _Door(_search_groups)},
-        "/Groups/{id}": {
-            "GET": _Door(_get_group),
-            "PUT": _Door(_put_group, Action.SCIM_GROUP_UPDATE),
-            "PATCH": _Door(_patch_group, Action.SCIM_GROUP_UPDATE),
-            "DELETE": _Door(_delete_group, Action.SCIM_GROUP_DELETE),
-        },
+        **_paths_of(USER_KIND),
+        **_paths_of(GROUP_KIND),
         "/Bulk": {"POST": _Door(_bulk, Action.SCIM_USER_UPDATE)},
         "/ServiceProviderConfig": {"GET": _Door(_config)},
         "/ResourceTypes": {"GET": _Door(_resource_types)},
@@ -70,6 +56,20 @@ def scim_routes() -> list[Route]:
     lists = LongLists()
     known = [Route(PREFIX + path, _endpoint(doors, lists), methods=_METHODS) for path, doors in paths.items()]
     return [*known, Route("/scim/{path:path}", _endpoint({}, lists), methods=_METHODS)]
+
+
+def _paths_of(kind: Kind) -> dict[str, dict[str, _Door]]:
+    act, path = kind.actions, f"/{kind.endpoint}"
+    return {
+        path: {"GET": _Door(partial(_list, kind)), "POST": _Door(partial(_create, kind), act["POST"])},
+        f"{path}/.search": {"POST": _Door(partial(_search, kind))},
+        f"{path}/{{id}}": {
+            "GET": _Door(partial(_get, kind)),
+            "PUT": _Door(partial(_put, kind), act["PUT"]),
+            "PATCH": _Door(partial(_patch, kind), act["PATCH"]),
+            "DELETE": _Door(partial(_delete, kind), act["DELETE"]),
+        },
+    }
 
 
 def _endpoint(doors: Mapping[str, _Door], lists: LongLists) -> Callable[[Request], Awaitable[Response]]:
@@ -127,10 +127,6 @@ def _no_door(request: Request, doors: Mapping[str, _Door]) -> Rejected:
     return not_there("resource")
 
 
-def _asked(words: dict[str, Any], resource: ResourceType, caller: Caller) -> Asked:
-    return read_asked(resource, words, strict=caller.dialect.strict)
-
-
 def _projection(request: Request, resource: ResourceType) -> Projection:
     words = read_query(request)
     wanted, unwanted = words.get("attributes", ""), words.get("excludedAttributes", "")
@@ -141,8 +137,8 @@ def _one(resource: dict[str, Any], etag: str, location: str, status: int = 200) 
     return answer(resource, status, headers={"etag": etag, "location": location})
 
 
-def _address(request: Request, caller: Caller, endpoint: str) -> str:
-    return f"{caller.base}/{endpoint}/{_id(request)}"
+def _address(request: Request, caller: Caller, kind: Kind) -> str:
+    return f"{caller.base}/{kind.endpoint}/{_id(request)}"
 
 
 def _id(request: Request) -> str:
@@ -157,108 +153,58 @@ def _if_match(request: Request) -> str:
     return request.headers.get("if-match", "")
 
 
-async def _list_users(request: Request, caller: Caller) -> Response:
+async def _list(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    return answer(await users.search(caller, _asked(read_query(request), USERS, caller)))
+    return await _found(kind, read_query(request), caller)
 
 
-async def _search_users(request: Request, caller: Caller) -> Response:
+async def _search(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    words = read_search(await read_json(request, limit=USER_BYTES))
-    return answer(await users.search(caller, _asked(words, USERS, caller)))
+    return await _found(kind, read_search(await read_json(request, limit=USER_BYTES)), caller)
 
 
-async def _create_user(request: Request, caller: Caller) -> Response:
+async def _found(kind: Kind, words: dict[str, Any], caller: Caller) -> Response:
+    asked = read_asked(kind.resource, words, strict=caller.dialect.strict)
+    return answer(await kind.reader.search(caller, asked))
+
+
+async def _create(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("write")
-    body = await read_json(request, limit=USER_BYTES)
-    user, etag = await users.create(caller, body, _projection(request, USERS))
-    return _one(user, etag, f"{caller.base}/Users/{user['id']}", 201)
+    body = await read_json(request, limit=kind.most_bytes)
+    made, etag = await kind.create(caller, body, _projection(request, kind.resource))
+    return _one(made, etag, f"{caller.base}/{kind.endpoint}/{made['id']}", 201)
 
 
-async def _get_user(request: Request, caller: Caller) -> Response:
+async def _get(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    user, etag = await users.get(caller, _id(request), _projection(request, USERS))
-    return _unless_known(request, user, etag, _address(request, caller, "Users"))
-
-
-def _unless_known(request: Request, resource: dict[str, Any], etag: str, location: str) -> Response:
+    found, etag = await kind.reader.get(caller, _id(request), _projection(request, kind.resource))
     if preconditions.names(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers={"etag": etag})
-    return _one(resource, etag, location)
+    return _one(found, etag, _address(request, caller, kind))
 
 
-async def _put_user(request: Request, caller: Caller) -> Response:
-    body = await read_json(request, limit=USER_BYTES)
-    await caller.spend(kind_of_put(body))
-    projection = _projection(request, USERS)
-    user, etag = await users.put(caller, _id(request), body, _if_match(request), projection)
-    return _one(user, etag, _address(request, caller, "Users"))
+async def _put(kind: Kind, request: Request, caller: Caller) -> Response:
+    body = await read_json(request, limit=kind.most_bytes)
+    await caller.spend(kind.budget_of_put(body))
+    projection = _projection(request, kind.resource)
+    left, etag = await kind.put(caller, _id(request), body, _if_match(request), projection)
+    return _one(left, etag, _address(request, caller, kind))
 
 
-async def _patch_user(request: Request, caller: Caller) -> Response:
-    body = await read_json(request, limit=USER_BYTES)
-    operations = read_operations(body, caller.dialect)
-    await caller.spend(kind_of_patch(operations))
-    projection = _projection(request, USERS)
-    user, etag = await users.patch(caller, _id(request), operations, _if_match(request), projection)
-    return _one(user, etag, _address(request, caller, "Users"))
-
-
-async def _delete_user(request: Request, caller: Caller) -> Response:
-    await caller.spend("give_back")
-    await users.delete(caller, _id(request), _if_match(request))
-    return answer(None, 204)
-
-
-async def _list_groups(request: Request, caller: Caller) -> Response:
-    await caller.spend("read")
-    return answer(await groups.search(caller, _asked(read_query(request), GROUPS, caller)))
-
-
-async def _search_groups(request: Request, caller: Caller) -> Response:
-    await caller.spend("read")
-    words = read_search(await read_json(request, limit=USER_BYTES))
-    return answer(await groups.search(caller, _asked(words, GROUPS, caller)))
-
-
-async def _create_group(request: Request, caller: Caller) -> Response:
-    await caller.spend("write")
-    body = await read_json(request, limit=GROUP_BYTES)
-    group, etag = await groups.create(caller, body, _projection(request, GROUPS))
-    return _one(group, etag, f"{caller.base}/Groups/{group['id']}", 201)
-
-
-async def _get_group(request: Request, caller: Caller) -> Response:
-    await caller.spend("read")
-    group, etag = await groups.get(caller, _id(request), _projection(request, GROUPS))
-    return _unless_known(request, group, etag, _address(request, caller, "Groups"))
-
-
-async def _put_group(request: Request, caller: Caller) -> Response:
-    await caller.spend("write")
-    body = await read_json(request, limit=GROUP_BYTES)
-    projection = _projection(request, GROUPS)
-    group, etag = await groups.put(caller, _id(request), body, _if_match(request), projection)
-    return _one(group, etag, _address(request, caller, "Groups"))
-
-
-async def _patch_group(request: Request, caller: Caller) -> Response:
-    """PATCH a group: 204 unless attributes were asked for, so that a large group is not read to change one member."""
-    await caller.spend("write")
-    body = await read_json(request, limit=GROUP_BYTES)
-    operations = read_operations(body, caller.dialect)
-    asked = read_query(request)
-    projection = _projection(request, GROUPS) if {"attributes", "excludedAttributes"} & asked.keys() else None
-    which = _id(request)
-    group, etag = await groups.patch(caller, which, operations, _if_match(request), projection)
+async def _patch(kind: Kind, request: Request, caller: Caller) -> Response:
+    operations = read_operations(await read_json(request, limit=kind.most_bytes), caller.dialect)
+    await caller.spend(kind.budget_of_patch(operations))
+    is_asked = bool({"attributes", "excludedAttributes"} & read_query(request).keys())
+    projection = _projection(request, kind.resource) if kind.tells_patched or is_asked else None
+    left, etag = await kind.patch(caller, _id(request), operations, _if_match(request), projection)
     if projection is None:
         return answer(None, 204, headers={"etag": etag})
-    return _one(group, etag, _address(request, caller, "Groups"))
+    return _one(left, etag, _address(request, caller, kind))
 
 
-async def _delete_group(request: Request, caller: Caller) -> Response:
-    await caller.spend("write")
-    await groups.delete(caller, _id(request), _if_match(request))
+async def _delete(kind: Kind, request: Request, caller: Caller) -> Response:
+    await caller.spend(kind.budget_of_delete)
+    await kind.delete(caller, _id(request), _if_match(request))
     return answer(None, 204)
 
 

@@ -5,16 +5,15 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, select, update
 
-from sso_gate.clock import from_micros, to_micros
+from sso_gate.clock import to_micros
 from sso_gate.identity import normal_email
-from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.scim.definitions import ENTERPRISE_URN
 from sso_gate.scim.person import Person
 from sso_gate.scim.rejection import invalid
-from sso_gate.storage.prepared import OneOf, Prepared
+from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import identity, member, scim_group, scim_group_member, scim_user, scim_value
 
 MAX_KEPT = 64 * 1024  # characters of one person's attributes; a usual person has 1,000
@@ -29,55 +28,73 @@ LOOKED_UP = (
 _SAID = (scim_user.c.external_id, scim_user.c.wanted, scim_user.c.attributes, scim_user.c.changed_at)
 
 
-_QUERY = select(*member.c, *_SAID).select_from(member.outerjoin(scim_user, scim_user.c.member == member.c.id))
-_ONE = Prepared(_QUERY.where(member.c.id == bindparam("member"), member.c.organization == bindparam("organization")))
+_SHOWN = (member.c.id, member.c.email, member.c.name, member.c.state, member.c.created_at)
+_PEOPLE = member.outerjoin(scim_user, scim_user.c.member == member.c.id)
+_QUERY = select(*_SHOWN, *_SAID).select_from(_PEOPLE)
+_WHOLE = select(*member.c, *_SAID).select_from(_PEOPLE)
+_ONE = Prepared(_WHOLE.where(member.c.id == bindparam("member"), member.c.organization == bindparam("organization")))
 _GROUPS = Prepared(
     select(scim_group_member.c.member, scim_group.c.id, scim_group.c.display_name)
     .join(scim_group, scim_group.c.id == scim_group_member.c.group)
     .where(OneOf(scim_group_member.c.member, "people"))
     .order_by(scim_group.c.display_key)
 )
+_SAVE = Prepared(
+    update(scim_user)
+    .where(scim_user.c.member == bindparam("which"))
+    .values({name: bindparam(name) for name in ("external_id", "wanted", "attributes", "changed_at")})
+)
+_ADD = inserting(scim_user)
+_RENAME = Prepared(
+    update(member)
+    .where(member.c.id == bindparam("which"))
+    .values({name: bindparam(name) for name in ("email", "email_key", "name")})
+)
+_FORGET_VALUES = Prepared(delete(scim_value).where(scim_value.c.member == bindparam("which")))
+_ADD_VALUE = inserting(scim_value)
 
 
 def query() -> Select[Any]:
-    """Return the statement that reads people, to be narrowed by the caller."""
+    """Return the statement that reads what pages show of people, to be narrowed by the caller."""
     return _QUERY
 
 
-def person(row: Any) -> Person:
-    """Return the value that a row of `query` holds."""
-    created = from_micros(row.created_at)
-    return Person(
-        member=members.to_member(row),
-        external_id=row.external_id,
-        wanted=bool(row.wanted),
-        said=row.attributes,
-        created=created,
-        changed=created if row.changed_at is None else from_micros(row.changed_at),
-    )
-
-
 def find(tx: Connection, organization: str, member_id: str) -> Person | None:
-    """Return the person with this id, or None when the organization has no such member."""
+    """Return the person with this id, the whole member with them; None when the organization has no such member."""
     rows = _ONE.rows(tx, member=member_id, organization=organization)
-    return person(rows[0]) if rows else None
+    return Person(rows[0]) if rows else None
 
 
-def save(tx: Connection, whose: Member, document: dict[str, Any], *, active: bool, name: str, now: datetime) -> None:
-    """Write what a client says of a member: the document, and what the gate itself keeps of it."""
+def save(
+    tx: Connection,
+    whose: Member,
+    document: dict[str, Any],
+    *,
+    active: bool,
+    name: str,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+) -> None:
+    """Write what a client says of a member: the document, and what the gate itself keeps of it.
+
+    `before` is the document that a client left here before this one; where it says the same, nothing is written again.
+    """
     which, organization, user_name = whose.id, whose.organization, document["userName"]
-    said = _kept(document)
     values = {
         "external_id": document.get("externalId"),
         "wanted": active,
-        "attributes": said,
+        "attributes": _kept(document),
         "changed_at": to_micros(now),
     }
-    if tx.execute(update(scim_user).where(scim_user.c.member == which).values(values)).rowcount == 0:
-        tx.execute(insert(scim_user).values(member=which, organization=organization, **values))
-    kept = {"email": user_name, "email_key": normal_email(user_name), "name": name}
-    tx.execute(update(member).where(member.c.id == which).values(kept))
-    _save_values(tx, which, organization, document)
+    if _SAVE.run(tx, which=which, **values) == 0:
+        _ADD.run(tx, member=which, organization=organization, **values)
+    if (user_name, name) != (whose.email, whose.name):
+        _RENAME.run(tx, which=which, email=user_name, email_key=normal_email(user_name), name=name)
+    looked_up = _looked_up_by(document)
+    if before is None or looked_up != _looked_up_by(before):
+        _FORGET_VALUES.run(tx, which=which)
+        rows = [{"path": path, "value": value} for path, value in sorted(looked_up)]
+        _ADD_VALUE.run_many(tx, [{"member": which, "organization": organization, **row} for row in rows])
 
 
 def _kept(document: dict[str, Any]) -> str:
@@ -88,15 +105,9 @@ def _kept(document: dict[str, Any]) -> str:
     return text
 
 
-def _save_values(tx: Connection, which: str, organization: str, document: dict[str, Any]) -> None:
-    tx.execute(delete(scim_value).where(scim_value.c.member == which))
-    rows = [
-        {"member": which, "organization": organization, "path": path_key(path), "value": value}
-        for path in LOOKED_UP
-        for value in sorted(_values(document, path))
-    ]
-    if rows:
-        tx.execute(insert(scim_value), rows)
+def _looked_up_by(document: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return what the person is found by: the short names of paths, and their values."""
+    return {(path_key(path), value) for path in LOOKED_UP for value in _values(document, path)}
 
 
 def _values(document: dict[str, Any], path: str) -> set[str]:

@@ -4,15 +4,15 @@ The order of refusals is: 404, 412, 400 that need the resource, 409 uniqueness, 
 undoes the whole request and is on the audit record, in the same transaction.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from sso_gate.admission.provision import Provision, Provisioner, Seated
+from sso_gate.admission.provision import Seated
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Event, SeatCount
+from sso_gate.audit.event import Action
 from sso_gate.errors import Reason
 from sso_gate.identity import email_domain, new_id
 from sso_gate.members import store as members
@@ -20,89 +20,53 @@ from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import OWNERS, Role
 from sso_gate.scim import group_rows, preconditions, refusals, user_rows, user_search
 from sso_gate.scim.caller import Caller
+from sso_gate.scim.change import Change, changing
 from sso_gate.scim.definitions import SEAT_URN, USERS
-from sso_gate.scim.listing import Asked, list_response
 from sso_gate.scim.patch import Operation, apply_patch
 from sso_gate.scim.person import Person, display_name, shown
 from sso_gate.scim.projection import Projection
-from sso_gate.scim.rejection import Rejected, not_there, not_unique
+from sso_gate.scim.reading import Reader, Resource
+from sso_gate.scim.rejection import not_there, not_unique
 from sso_gate.scim.values import read_resource, read_user_name, required
 
-Resource = dict[str, Any]
+
+def _find(change: Change, user_id: str, if_match: str) -> Person:
+    """Return the person, as they are under the lock."""
+    person = user_rows.find(change.tx, change.organization, user_id)
+    if person is None:
+        raise not_there(f"User {user_id[:64]}")
+    preconditions.require_match(if_match, person.etag)
+    return person
 
 
-@dataclass(slots=True)
-class _Change:
-    """One request: what it is to leave on the audit record, filled as it becomes known."""
-
-    caller: Caller
-    provision: Provision
-    event: Event
-
-    @property
-    def tx(self) -> Connection:
-        return self.provision.tx
-
-    def done(self, action: Action, target: str, changes: dict[str, Any]) -> None:
-        """Write the event of what was done."""
-        pool = self.provision.pool
-        seats = SeatCount(pool.purchased, pool.used)
-        audit.record(self.tx, [replace(self.event, action=action, target=target, changes=changes, seat=seats)])
-
-    def find(self, user_id: str, if_match: str) -> Person:
-        """Return the person, as they are under the lock."""
-        person = user_rows.find(self.tx, self.provision.organization.id, user_id)
-        if person is None:
-            raise not_there(f"User {user_id[:64]}")
-        preconditions.require_match(if_match, person.etag)
-        return person
-
-    def require_free(self, user_name: str, but: str = "") -> None:
-        """Raise the 409 for a userName that another person has, in any letter case."""
-        taken = members.find(self.tx, self.provision.organization.id, user_name)
-        if taken and taken.id != but:
-            raise not_unique(f"userName {user_name} belongs to another user")
-
-    def activate(self, person: Member) -> Seated:
-        """Return `held` or `waiting`, or raise the 403 for the reason why there is no seat."""
-        seated = self.provision.activate(person, event=self.event.id)
-        if isinstance(seated, Reason):
-            raise refusals.no_seat(seated, self.provision.pool, self.event.reference)
-        return seated
+def _require_free(change: Change, user_name: str, but: str = "") -> None:
+    """Raise the 409 for a userName that another person has, in any letter case."""
+    taken = members.find(change.tx, change.organization, user_name)
+    if taken and taken.id != but:
+        raise not_unique(f"userName {user_name} belongs to another user")
 
 
-async def _changing(
-    caller: Caller, action: Action, target: str, work: Callable[[_Change], Person | None]
-) -> tuple[Person | None, list[dict[str, str]]]:
-    """Return the person as `work` left them, and their groups."""
-
-    def run(provision: Provision) -> tuple[Person | None, list[dict[str, str]]] | Rejected:
-        change = _Change(caller, provision, caller.event(action, target=target))
-        try:
-            with provision.tx.begin_nested():
-                person = work(change)
-        except Rejected as rejected:
-            audit.record(provision.tx, [refusals.denied(change.event, rejected, provision.pool)])
-            return rejected.recorded()
-        return person, _groups(provision.tx, person)
-
-    result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
-    caller.long_lists.forget(caller.organization.id)
-    if isinstance(result, Rejected):
-        raise result
-    return result
+def _activate(change: Change, person: Member) -> Seated:
+    """Return `held` or `waiting`, or raise the 403 for the reason why there is no seat."""
+    seated = change.provision.activate(person, event=change.event.id)
+    if isinstance(seated, Reason):
+        raise refusals.no_seat(seated, change.provision.pool, change.event.reference)
+    return seated
 
 
-def _groups(tx: Connection, person: Person | None) -> list[dict[str, str]]:
-    return user_rows.groups_of(tx, [person.member.id]).get(person.member.id, []) if person else []
+def _answered(change: Change, person: Person, projection: Projection | None) -> tuple[Resource, str]:
+    """Return the person as a change left them, and their ETag; with no projection there is nothing to show."""
+    return _show(change.tx, change.caller, [person], projection)[0] if projection else {}, person.etag
 
 
-async def create(caller: Caller, body: Any, projection: Projection) -> tuple[Resource, str]:
+async def create(caller: Caller, body: Any, projection: Projection | None) -> tuple[Resource, str]:
     """Return the new person and their ETag; `Rejected`: 400, 409 `uniqueness`, 403 `seat_unavailable`."""
     document = _read(caller, body)
-    person, groups = await _changing(caller, Action.SCIM_USER_CREATE, "", lambda change: _create(change, document))
-    assert person is not None  # noqa: S101 - a creation leaves somebody
-    return shown(person, caller.base, groups, "", projection), person.etag
+
+    def work(change: Change) -> tuple[Resource, str]:
+        return _answered(change, _create(change, document), projection)
+
+    return await changing(caller, Action.SCIM_USER_CREATE, "", work)
 
 
 def _read(caller: Caller, body: Any) -> Resource:
@@ -114,12 +78,12 @@ def _read(caller: Caller, body: Any) -> Resource:
     return document
 
 
-def _create(change: _Change, document: Resource) -> Person:
-    change.require_free(document["userName"])
+def _create(change: Change, document: Resource) -> Person:
+    _require_free(change, document["userName"])
     active = document.pop("active", True)
     member = Member(
         id=new_id("mem", change.provision.clock),
-        organization=change.provision.organization.id,
+        organization=change.organization,
         email=document["userName"],
         name=display_name(document),
         listed_role=Role.USER,
@@ -131,31 +95,33 @@ def _create(change: _Change, document: Resource) -> Person:
     )
     members.add(change.tx, [member], source="scim", at=change.provision.now)
     change.event = replace(change.event, target=member.id)
-    seat = change.activate(member) if active else "none"
+    seat = _activate(change, member) if active else "none"
     _save(change, member, document, active=active)
     change.done(Action.SCIM_USER_CREATE, member.id, {"attributes": sorted(document), "active": active, "seat": seat})
     return _again(change, member.id)
 
 
-def _save(change: _Change, member: Member, document: Resource, *, active: bool) -> None:
-    name = display_name(document) or member.name
-    user_rows.save(change.tx, member, document, active=active, name=name, now=change.provision.now)
+def _save(change: Change, member: Member, document: Resource, *, active: bool, before: Resource | None = None) -> None:
+    name, now = display_name(document) or member.name, change.provision.now
+    user_rows.save(change.tx, member, document, active=active, name=name, now=now, before=before)
 
 
-def _again(change: _Change, member_id: str) -> Person:
-    person = user_rows.find(change.tx, change.provision.organization.id, member_id)
+def _again(change: Change, member_id: str) -> Person:
+    person = user_rows.find(change.tx, change.organization, member_id)
     assert person is not None  # noqa: S101 - it was just written
     return person
 
 
-async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection) -> tuple[Resource, str]:
+async def put(
+    caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection | None
+) -> tuple[Resource, str]:
     """Return the person, replaced by what was sent; `active` missing means unchanged, not true."""
     document = _read(caller, body)
     return await _replace(caller, user_id, if_match, projection, lambda _: dict(document))
 
 
 async def patch(
-    caller: Caller, user_id: str, operations: list[Operation], if_match: str, projection: Projection
+    caller: Caller, user_id: str, operations: list[Operation], if_match: str, projection: Projection | None
 ) -> tuple[Resource, str]:
     """Return the person as the operations leave them."""
     return await _replace(
@@ -164,17 +130,15 @@ async def patch(
 
 
 async def _replace(
-    caller: Caller, user_id: str, if_match: str, projection: Projection, make: Callable[[Resource], Resource]
+    caller: Caller, user_id: str, if_match: str, projection: Projection | None, make: Callable[[Resource], Resource]
 ) -> tuple[Resource, str]:
-    def work(change: _Change) -> Person:
-        return _change_to(change, change.find(user_id, if_match), make)
+    def work(change: Change) -> tuple[Resource, str]:
+        return _answered(change, _change_to(change, _find(change, user_id, if_match), make), projection)
 
-    person, groups = await _changing(caller, Action.SCIM_USER_UPDATE, user_id[:64], work)
-    assert person is not None  # noqa: S101 - a change leaves somebody
-    return shown(person, caller.base, groups, "", projection), person.etag
+    return await changing(caller, Action.SCIM_USER_UPDATE, user_id, work)
 
 
-def _change_to(change: _Change, person: Person, make: Callable[[Resource], Resource]) -> Person:
+def _change_to(change: Change, person: Person, make: Callable[[Resource], Resource]) -> Person:
     """Write what `make` makes of the person; it says `active` only where the client did."""
     old = {name: value for name, value in person.document().items() if name != "active"}
     new = make(old)
@@ -187,22 +151,22 @@ def _change_to(change: _Change, person: Person, make: Callable[[Resource], Resou
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     active, action = _seat(change, person, wish)
     if names or action is not Action.SCIM_USER_UPDATE or active is not person.active:
-        _save(change, person.member, new, active=active)
-        change.done(action, person.member.id, {"attributes": names, "active": active})
-    return _again(change, person.member.id)
+        _save(change, person.member, new, active=active, before=old if person.said is not None else None)
+        change.done(action, person.id, {"attributes": names, "active": active})
+    return _again(change, person.id)
 
 
-def _check_name(change: _Change, person: Person, user_name: str) -> None:
-    if user_name == person.member.email:
+def _check_name(change: Change, person: Person, user_name: str) -> None:
+    if user_name == person.user_name:
         return
-    change.require_free(user_name, but=person.member.id)
+    _require_free(change, user_name, but=person.id)
     if person.member.role in OWNERS:
         raise refusals.protected("the address of an owner is changed by an owner, not by provisioning")
 
 
-def _seat(change: _Change, person: Person, wish: bool | None) -> tuple[bool, Action]:
+def _seat(change: Change, person: Person, wish: bool | None) -> tuple[bool, Action]:
     """Take or give back what the wish says; return whether the person is active then, and which action that was."""
-    state = person.member.state
+    state = person.state
     if wish is True and state is not MemberState.HELD:
         return _wake(change, person)
     if wish is False and state is not MemberState.BLOCKED:
@@ -214,78 +178,52 @@ def _seat(change: _Change, person: Person, wish: bool | None) -> tuple[bool, Act
     return person.active, Action.SCIM_USER_UPDATE
 
 
-def _wake(change: _Change, person: Person) -> tuple[bool, Action]:
+def _wake(change: Change, person: Person) -> tuple[bool, Action]:
     if not person.active:
         change.event = replace(change.event, action=Action.SCIM_USER_ACTIVATE)
-        change.activate(person.member)
+        _activate(change, person.member)
         return True, Action.SCIM_USER_ACTIVATE
     # They wait already, and the client says again that it wants them active.
     held = change.provision.activate(person.member, event=change.event.id) == "held"
     return True, Action.SCIM_USER_ACTIVATE if held else Action.SCIM_USER_UPDATE
 
 
-def _require_dispensable(change: _Change, person: Person) -> None:
+def _require_dispensable(change: Change, person: Person) -> None:
     if change.provision.is_last_owner(person.member):
         raise refusals.protected("an organization keeps its primary owner and its last owner")
 
 
-def _note_sessions_ended(change: _Change, person: Person) -> None:
+def _note_sessions_ended(change: Change, person: Person) -> None:
     cause = {"cause": change.event.action}
-    audit.record(
-        change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.member.id), changes=cause)]
-    )
+    audit.record(change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.id), changes=cause)])
 
 
 async def delete(caller: Caller, user_id: str, if_match: str) -> None:
     """Remove the person: seat, sessions, groups; the userName is free again."""
 
-    def work(change: _Change) -> None:
-        person = change.find(user_id, if_match)
+    def work(change: Change) -> None:
+        person = _find(change, user_id, if_match)
         _require_dispensable(change, person)
-        group_rows.forget_member(change.tx, person.member.id, now=change.provision.now)
-        user_rows.forget(change.tx, person.member.id)
+        group_rows.forget_member(change.tx, person.id, now=change.provision.now)
+        user_rows.forget(change.tx, person.id)
         change.provision.delete(person.member, event=change.event.id)
         _note_sessions_ended(change, person)
-        change.done(Action.SCIM_USER_DELETE, person.member.id, {"active": person.active})
+        change.done(Action.SCIM_USER_DELETE, person.id, {"active": person.active})
 
-    await _changing(caller, Action.SCIM_USER_DELETE, user_id[:64], work)
-
-
-async def get(caller: Caller, user_id: str, projection: Projection) -> tuple[Resource, str]:
-    """Return the person as asked for, and their ETag."""
-
-    def read(tx: Connection) -> tuple[Resource, str] | None:
-        person = user_rows.find(tx, caller.organization.id, user_id)
-        return (_shown(tx, caller, [person], projection)[0], person.etag) if person else None
-
-    found = await caller.runtime.database.read(read)
-    if found is None:
-        raise not_there(f"User {user_id[:64]}")
-    return found
+    await changing(caller, Action.SCIM_USER_DELETE, user_id, work)
 
 
-async def search(caller: Caller, asked: Asked) -> Resource:
-    """Return the ListResponse."""
-
-    def read(tx: Connection) -> tuple[Resource, int]:
-        found = user_search.search(tx, caller.organization.id, asked, caller.notes)
-        return list_response(_shown(tx, caller, found.found, asked.projection), found, asked), found.looked_at
-
-    response, looked_at = await caller.runtime.database.read(read)
-    await caller.note_looked_at(looked_at)
-    return response
-
-
-def _shown(tx: Connection, caller: Caller, people: list[Person], projection: Projection) -> list[Resource]:
-    ids = [person.member.id for person in people]
+def _show(tx: Connection, caller: Caller, people: Sequence[Person], projection: Projection) -> list[Resource]:
+    ids = [person.id for person in people]
     groups = user_rows.groups_of(tx, ids) if ids and projection.wants("groups") else {}
     bound = user_rows.bound(tx, ids) if projection.asks_for(SEAT_URN, "signIn") else None
+    base = caller.base
     return [
         shown(
             person,
-            caller.base,
-            groups.get(person.member.id, []),
-            "" if bound is None else _sign_in(caller, person, person.member.id in bound),
+            base,
+            groups.get(person.id, []),
+            "" if bound is None else _sign_in(caller, person, person.id in bound),
             projection,
         )
         for person in people
@@ -294,10 +232,13 @@ def _shown(tx: Connection, caller: Caller, people: list[Person], projection: Pro
 
 def _sign_in(caller: Caller, person: Person, is_bound: bool) -> str:
     """Return how single sign-on will find the person: what is to be known before a login fails."""
-    if person.member.state is MemberState.BLOCKED:
+    if person.state is MemberState.BLOCKED:
         return "blocked"
     if is_bound:
         return "bound"
-    if email_domain(person.member.email) in caller.organization.domains:
+    if email_domain(person.user_name) in caller.organization.domains:
         return "by_email"
     return "by_subject_alone" if person.external_id else "blocked"
+
+
+READER = Reader("User", user_rows.find, user_search.PEOPLE, _show)

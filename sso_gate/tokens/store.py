@@ -43,21 +43,17 @@ def add(
     return Token(token_id, organization, name, scopes, now, expires, None, None)
 
 
-def by_secret(tx: Connection, secret: str, *, now: datetime) -> Token | None:
-    """Return the token that this secret opens now; None for an unknown, expired or revoked one."""
-    token = known_by_secret(tx, secret)
-    return token if token and is_living(token, now=now) else None
-
-
 def known_by_secret(tx: Connection, secret: str) -> Token | None:
     """Return the token that has, or once had, this secret: whose use is to be recorded although it opens nothing."""
     rows = _BY_SECRET.rows(tx, secret=secret_hash(secret))
     return _token(rows[0]) if rows else None
 
 
-def is_living(token: Token, *, now: datetime) -> bool:
-    """Return whether the token is neither revoked nor expired."""
-    return token.revoked is None and (token.expires is None or now < token.expires)
+def ended(token: Token, *, now: datetime) -> str:
+    """Return `revoked` or `expired` for a token that opens nothing any more, and an empty text for a living one."""
+    if token.revoked is not None:
+        return "revoked"
+    return "expired" if token.expires is not None and now >= token.expires else ""
 
 
 def is_use_worth_noting(token: Token, *, now: datetime) -> bool:

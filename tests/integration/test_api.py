@@ -86,6 +86,9 @@ def test_a_revoked_token_opens_nothing(shop):
     listed = shop.gate.run("token", "list", "--org", slug, "--json").json()
     assert shop.gate.run("token", "revoke", listed[-1]["id"], "--org", slug, "--yes").code == 0
     problem(Api(shop.gate, secret).get("seats"), 401, "token_invalid")
+    [event] = shop.api.events(action="api.auth", reason="token_invalid")
+    assert (event["outcome"], event["check"], event["actor"]["id"]) == ("denied", "revoked", listed[-1]["id"])
+    assert secret not in str(event)
 
 
 def test_a_token_of_one_organization_sees_nothing_of_another(road, shop):
@@ -256,6 +259,16 @@ def test_an_event_has_everything_that_is_promised(road, browser_jar):
     assert {"id", "time", "action", "outcome", "reason", "reference", "actor", "via", "seat"} <= set(event)
     assert {"connection", "protocol"} <= set(event["via"])
     assert {event["outcome"] for event in road.api.events()} <= {"success", "denied"}
+
+
+@pytest.mark.parametrize(
+    "asked", ["outcome=maybe", "reason=zzz", "action=auth.zzz", "after=zzz", "after=-1", "since=zzz"]
+)
+def test_a_question_about_events_that_means_nothing_is_said_so(road, asked):
+    name, _, value = asked.partition("=")
+    answer = road.api.get("audit-events", **{name: value})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert name in answer.text
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1000000", "²"])

@@ -50,6 +50,19 @@ def test_a_token_prints_its_secret_alone_on_stdout_and_never_again(shop):
     assert row["expires"]
 
 
+def test_a_secret_that_is_shown_once_is_shown_as_json_too(shop, tmp_path):
+    made = command(shop, "token", "create", "--scope", "audit:read", "--name", "siem", "--json").json()
+    assert (made["name"], made["scopes"], made["revoked"]) == ("siem", ["audit:read"], None)
+    assert Api(shop.gate, made["secret"]).get("audit-events").status_code == 200
+    issued = command(shop, "breakglass", "issue", shop.organization.owner, "--yes", "--json").json()
+    assert issued["email"] == shop.organization.owner
+    assert issued["code"]
+    path = tmp_path / "log.jsonl"
+    written = command(shop, "audit", "export", "--output", str(path), "--json").json()
+    assert written["lines"] == len(path.read_text().splitlines())
+    assert (written["format"], written["first"]) == ("jsonl", 1)
+
+
 def test_more_seats_show_the_price_and_ask_before_anything_is_bought(shop):
     before = shop.api.seats()["purchased"]
     refused = command(shop, "seats", "add", "--add", "1", said="n\n")
@@ -91,6 +104,8 @@ def test_a_quote_can_be_bought_later_by_its_name_and_once(shop):
         (("members", "release-seat", "nobody@nowhere.example", "--yes"), 3),
         (("token", "revoke", "tok_unknown", "--yes"), 3),
         (("token", "create", "--scope", "everything"), 2),
+        (("audit", "list", "--reason", "zzz"), 2),
+        (("audit", "export", "--action", "zzz"), 2),
         (("token", "create", "--scope", "scim", "--expires", "soon"), 2),
         (("breakglass", "issue", "somebody@nowhere.example", "--yes"), 3),
     ],

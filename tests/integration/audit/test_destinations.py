@@ -23,6 +23,11 @@ from sso_gate.storage.tables import outbox
 from tests.integration.audit.test_delivery import Receiver, add, known
 from tests.support.keys import make_key_pair
 
+
+def shown(page):
+    return [json.loads(line) for line in page.events]
+
+
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
@@ -145,6 +150,24 @@ async def test_a_destination_that_hangs_holds_up_no_other_round_after_round(smal
         await courier.aclose()
         await outgoing.aclose()
         assert hanging.got == []
+
+
+async def test_no_decision_waits_for_a_destination_that_hangs(log):
+    async with Receiver() as hanging:
+        hanging.seconds = 60
+        await add(log, hanging.url)
+        await log.sealed(2)
+        outgoing = GuardedOutgoing(LOOPBACK)
+        courier = Courier(outgoing)
+        assert await courier.begin_due(log.runtime) == 1
+        assert await soon(lambda: hanging.answering)
+        async with asyncio.timeout(5):  # no transaction is open, and no lock is held, while the answer is waited for
+            for _ in range(10):
+                await log.sealed(1)
+        assert hanging.got == []
+        assert len(shown(await log.page())) == 12
+        await courier.aclose()
+        await outgoing.aclose()
 
 
 async def test_what_a_stopping_process_leaves_is_taken_up_after_its_lease(small_log):

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
+from sso_gate.audit import export as exporting
 from sso_gate.audit import reading, retention, sealer, store
 from sso_gate.audit.event import Action, Actor, Client, Via
 from sso_gate.audit.sealer import seal, sign_due
+from sso_gate.audit.store import AuditFilter
 from sso_gate.audit.verify import verify
 from sso_gate.errors import InvalidInput, Reason
 from sso_gate.storage.tables import audit_checkpoint, audit_event
@@ -212,9 +214,33 @@ async def test_one_organization_reads_none_of_anothers_events(log):
     await log.sealed(1)
     assert all(json.loads(line)["organization"] == log.organization for line in (await log.page()).events)
     assert (await log.page(reference=theirs.reference)).events == ()
-    assert len((await log.page(after=theirs.id)).events) == 0
+    for unknown in (theirs.id, "evt_of_nobody"):
+        with pytest.raises(InvalidInput, match="after"):
+            await log.page(after=unknown)
     for form in ("jsonl", "csv", "ocsf"):
         assert theirs.id not in "".join(await log.export(form))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "ocsf"])
+async def test_an_export_reads_a_few_rows_at_a_time_as_they_are_taken(small_log, monkeypatch, form):
+    monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 10)
+    await small_log.sealed(45)
+    asked, rows = [], store.rows
+
+    def noted(*arguments, limit):
+        asked.append(limit)
+        return rows(*arguments, limit=limit)
+
+    monkeypatch.setattr(store, "rows", noted)
+    wanted = AuditFilter()
+    _, blocks = await exporting.export(small_log.runtime, small_log.organization, wanted, form=form, by=OWNER)
+    taken = []
+    async for block in blocks:
+        taken.append(block.count("\n"))
+        assert len(asked) <= len(taken), "nothing is read ahead of whoever takes it"
+    assert max(taken) == 10
+    assert sum(taken) >= 46
+    assert set(asked) == {10}
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,10 @@ async def test_the_cursor_may_be_the_id_of_the_last_event_too(log):
     assert [event["id"] for event in shown(await log.page(after=events[0].id))] == [one.id for one in events[1:]]
 
 
-async def test_sixteen_writers_and_several_sealers_make_no_fork_and_no_gap(log):
+@pytest.mark.parametrize("each", [25, pytest.param(625, marks=pytest.mark.soak, id="ten thousand events")])
+async def test_sixteen_writers_and_several_sealers_make_no_fork_and_no_gap(log, each):
     async def writer(number):
-        for _ in range(25):
+        for _ in range(each):
             await log.write(person=f"p{number}@acme.example")
 
     done = asyncio.Event()
@@ -99,9 +100,12 @@ async def test_sixteen_writers_and_several_sealers_make_no_fork_and_no_gap(log):
     done.set()
     await asyncio.gather(*sealers)
     await seal(log.runtime, wait=True)
-    report = verify(await log.export())
+    lines = await log.export()
+    report = verify(lines)
     assert report.findings == ()
-    assert report.rows == 16 * 25 + 1  # and the export's own event
+    assert report.rows == 16 * each + 1  # and the export's own event
+    sealed = [event["id"] for event in map(json.loads, lines) if event.get("action") == Action.LOGIN]
+    assert sorted(sealed) == sorted(event.id for event in log.written)
 
 
 async def test_a_sealer_that_dies_in_the_middle_leaves_nothing_and_the_next_goes_on(log, monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from sso_gate.cli import main as program
-from sso_gate.cli.session import agreed
+from sso_gate.cli.session import agreed, stop_for
+from sso_gate.storage.keyring import CannotUnseal
 
 # What changes something, and costs more than another try to undo.
 WRITES = {
@@ -37,10 +38,15 @@ WRITES = {
     "waiting hold",
 }
 PRINTS = {
+    "audit export",
+    "audit key",
     "audit list",
     "audit retention",
+    "audit streams add",
     "audit streams list",
+    "audit streams rotate",
     "audit verify",
+    "breakglass issue",
     "breakglass list",
     "check",
     "connections list",
@@ -52,6 +58,7 @@ PRINTS = {
     "seats forecast",
     "seats quote",
     "seats show",
+    "token create",
     "token list",
     "waiting list",
 }
@@ -117,6 +124,13 @@ def test_every_command_says_what_it_does(name):
 
 def test_a_word_that_is_no_command_is_a_usage_error():
     assert CliRunner().invoke(program.main, ["nonsense"]).exit_code == 2
+
+
+def test_a_key_that_opens_nothing_ends_a_command_with_the_name_of_the_setting(capsys):
+    with pytest.raises(SystemExit) as caught:
+        stop_for(CannotUnseal("SSO_GATE_SECRET_KEYS: none of the keys fits"))
+    assert caught.value.code == 7
+    assert "SSO_GATE_SECRET_KEYS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("dry_run", "yes", "ended"), [(True, True, True), (True, False, True), (False, True, False)])

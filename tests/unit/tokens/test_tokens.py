@@ -23,8 +23,8 @@ async def made(inside):
 
 
 async def opened(inside, secret):
-    now = inside.runtime.clock.now()
-    return await inside.runtime.database.read(lambda tx: tokens.by_secret(tx, secret, now=now))
+    found = await inside.runtime.database.read(lambda tx: tokens.known_by_secret(tx, secret))
+    return found if found and not tokens.ended(found, now=inside.runtime.clock.now()) else None
 
 
 async def test_a_secret_opens_its_token_with_its_scopes(inside, made):
