@@ -21,6 +21,7 @@ from sso_gate.clock import Clock
 from sso_gate.console.door import Door as SettingsDoor
 from sso_gate.console.home import home_routes
 from sso_gate.console.routes import console_routes
+from sso_gate.console.stay import stay_routes
 from sso_gate.errors import NotFound
 from sso_gate.forward_auth.assertion import AssertionKeys, load_assertion_keys
 from sso_gate.forward_auth.host import host_routes
@@ -68,6 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
 
     routes = [
         *home_routes(),
+        *stay_routes(),
         *login_routes(),
         *waiting_routes(),
         *forward_auth_routes(),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from email.utils import parseaddr
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix")
 _SECRET_SETTINGS = ("secret_keys", "database_url", "redis_url", "smtp_url")
 MINIMUM_SECRET_LENGTH = 32
+LARGEST_PORT = 65_535
 LONGEST = timedelta(days=36_600)
 SMTP_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
@@ -147,6 +148,29 @@ def _return_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
+def parse_name_server(text: str) -> tuple[str, int]:
+    """Return address and port of a name server, such as `9.9.9.9`, `127.0.0.1:5353`, `2620:fe::9` or `[::1]:5353`.
+
+    Raises:
+        ValueError: it is not an address, or not a port.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not text.startswith("[")):
+        host, port = text, "53"
+    if not port.isdecimal() or not 0 < int(port) <= LARGEST_PORT:
+        raise ValueError("expected a port from 1 to 65535")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+
+
+def _dns_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
+    for server in servers:
+        try:
+            parse_name_server(server)
+        except ValueError as error:
+            raise ValueError(f"expected addresses such as 9.9.9.9 or 127.0.0.1:5353, not {server!r}") from error
+    return servers
+
+
 def _secret_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     if any(len(key) < MINIMUM_SECRET_LENGTH for key in keys):
         raise ValueError(f"each key needs at least {MINIMUM_SECRET_LENGTH} characters")
@@ -182,6 +206,7 @@ class Settings(BaseModel):
     login_rate: Annotated[Rate, _by(Rate.parse)] = Rate(count=600, period=timedelta(minutes=1))
     seat_hold: Duration = timedelta(hours=72)
     quote_ttl: Duration = timedelta(minutes=30)
+    dns_servers: Annotated[Words, AfterValidator(_dns_servers)] = ()
     allow_private_networks: Networks = ()
     denied_show_owners: Literal["none", "names"] = "none"
     smtp_url: Annotated[str, AfterValidator(_smtp_url)] = ""

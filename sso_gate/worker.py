@@ -26,6 +26,7 @@ from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
 from sso_gate.metrics import BOOKS_CHECKED, SEAT_DRIFT
+from sso_gate.notify.chat import CHAT, post_to_chat
 from sso_gate.notify.letters import LETTER, letter_of, write_letters
 from sso_gate.notify.mail import send
 from sso_gate.notify.owners import tell_owners
@@ -108,11 +109,17 @@ async def keep_promises(runtime: Runtime) -> int:
 async def _keep(runtime: Runtime, promise: Promise) -> None:
     if promise.kind == PURGE:
         await Revoker.of(runtime).purge(promise.organization, promise.subject, below=promise.generation)
-    elif runtime.settings.smtp_url:
-        if promise.kind == LETTER:
-            await send(letter_of(promise), runtime.settings, clock=runtime.clock)
-            return
-        letters = partial(write_letters, promise=promise, origin=runtime.settings.origin, clock=runtime.clock)
+    elif promise.kind == CHAT:
+        outgoing = GuardedOutgoing(runtime.settings.allow_private_networks)
+        try:
+            await post_to_chat(runtime, outgoing, promise)
+        finally:
+            await outgoing.aclose()
+    elif promise.kind == LETTER and runtime.settings.smtp_url:
+        await send(letter_of(promise), runtime.settings, clock=runtime.clock)
+    elif promise.kind != LETTER:
+        origin, mail = runtime.settings.origin, bool(runtime.settings.smtp_url)
+        letters = partial(write_letters, promise=promise, origin=origin, clock=runtime.clock, mail=mail)
         await runtime.database.write(letters)
 
 

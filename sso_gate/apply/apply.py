@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection as Transaction
 
@@ -16,7 +17,7 @@ from sso_gate.apply.differences import of_connection, of_contract, of_member, of
 from sso_gate.apply.file import ConnectionPart, ContractPart, MemberPart, OrganizationFile
 from sso_gate.apply.metadata_refresh import still_pinned
 from sso_gate.apply.places import Places
-from sso_gate.apply.provider_settings import as_connection, provider_settings
+from sso_gate.apply.provider_settings import as_connection, check_issuer_address, provider_settings
 from sso_gate.apply.terms import Terms, in_table, terms_of
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
@@ -37,6 +38,7 @@ from sso_gate.seats.ledger import Pool
 from sso_gate.storage.runtime import Runtime
 
 MAX_NAMED_FILE_BYTES = 2 * 1024 * 1024
+T = TypeVar("T")
 _OPERATOR = Actor("admin", "operator", "")
 
 
@@ -124,19 +126,21 @@ class _Applying:
 
     def _organization(self, known: Organization | None, now: datetime) -> Organization:
         part = self.wanted.organization
+        proven = organizations.proven_domains(self.tx, known.id) if known else ()
         value = Organization(
             id=known.id if known else new_id("org", self.runtime.clock),
             slug=part.slug,
             name=part.name,
             enabled=part.enabled,
             locale=part.locale,
-            domains=tuple(sorted(set(part.domains))),
-            hold_for_waiting=part.hold_for_waiting,
+            domains=tuple(sorted({*part.domains, *proven})),
+            hold_for_waiting=_said(part.hold_for_waiting, known.hold_for_waiting if known else True),
             scim_when_full=self.wanted.scim.when_full,
             scim_mode=self.wanted.scim.mode,
             purchase_roles=self.wanted.contract.purchase_roles,
             admits_until=known.admits_until if known else None,
             access_until=known.access_until if known else None,
+            it_contact=_said(part.it_contact, known.it_contact if known else ""),
         )
         if value != known:
             try:
@@ -195,7 +199,7 @@ class _Applying:
                 raise self.places.wrong(("connections", at, "id"), "belongs to another organization")
             value = still_pinned(known, as_connection(part, settings, organization=organization.id))
             value = replace(value, revision=known.revision if known else 0)
-            adopted = known is not None and connections.maker_of(self.tx, part.id) == CONSOLE
+            adopted = known is not None and connections.maker_of(self.tx, part.id) in {CONSOLE, connections.REMOVED}
             saved = connections.save(self.tx, self.runtime.keyring, value, maker=self.maker, at=now)
             if known is None:
                 changes.append(f"connection {part.id} created")
@@ -280,6 +284,7 @@ async def _connection_settings(
     runtime: Runtime, part: ConnectionPart, folder: Path, places: Places, at: int
 ) -> SamlSettings | OidcSettings:
     try:
+        await check_issuer_address(runtime, part)
         return await provider_settings(runtime, part, read=partial(_read, folder), environment=os.environ)
     except InvalidInput as error:
         raise places.wrong(("connections", at, _key(part, error.field)), error.message) from error
@@ -303,3 +308,8 @@ def _read(folder: Path, name: str, field: str) -> bytes:
     if len(raw) > MAX_NAMED_FILE_BYTES:
         raise InvalidInput(field, f"{path.name} is too large")
     return raw
+
+
+def _said(value: T | None, otherwise: T) -> T:
+    """Return what the file says; where it says nothing, what owners chose in the settings."""
+    return otherwise if value is None else value

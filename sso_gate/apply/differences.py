@@ -19,6 +19,7 @@ _ORGANIZATION = {
     "locale": "organization.locale",
     "domains": "organization.domains",
     "hold_for_waiting": "organization.hold_for_waiting",
+    "it_contact": "organization.it_contact",
     "scim_when_full": "scim.when_full",
     "scim_mode": "scim.mode",
     "purchase_roles": "contract.purchase_roles",

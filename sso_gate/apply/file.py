@@ -60,6 +60,7 @@ def _tax_category(value: str) -> str:
 
 Slug = Annotated[str, AfterValidator(_slug)]
 Address = Annotated[str, AfterValidator(_address), StringConstraints(max_length=2048)]
+Domain = Annotated[str, AfterValidator(_domain)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Email = Annotated[str, AfterValidator(_email), StringConstraints(max_length=320)]
 
@@ -73,10 +74,11 @@ class OrganizationPart(_Part):
 
     slug: Slug
     name: Text
-    domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+    domains: tuple[Domain, ...] = ()
     locale: Literal["en", "pt-BR", "es"] = "en"
     enabled: bool = True
-    hold_for_waiting: bool = True
+    hold_for_waiting: bool | None = None
+    it_contact: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] | None = None
 
 
 class TaxPart(_Part):

@@ -9,7 +9,7 @@ from sso_gate.apply.file import ConnectionPart
 from sso_gate.apply.metadata_refresh import fetch_metadata
 from sso_gate.connections import certificates
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
-from sso_gate.errors import InvalidInput
+from sso_gate.errors import InvalidInput, Reason, Refused
 from sso_gate.protocols.fetch import Fetcher
 from sso_gate.protocols.oidc.provider import Providers
 from sso_gate.protocols.saml.metadata import IdentityProviderMetadata, parse_identity_provider
@@ -111,6 +111,25 @@ def _certificate(text: str, read: Read) -> str:
         return certificates.from_body(certificates.body(said) if "BEGIN" in said else said)
     except ValueError as error:
         raise InvalidInput("certificates", "not a certificate") from error
+
+
+async def check_issuer_address(runtime: Runtime, part: ConnectionPart) -> None:
+    """Return when the gate may go to the part's OpenID provider as things stand; each fetch checks again. A name that
+    does not resolve here and now is no fault of the file.
+
+    Raises:
+        InvalidInput: it may not, by the rules of every outgoing fetch.
+    """
+    if part.protocol != "oidc":
+        return
+    fetcher = Fetcher(runtime.settings.allow_private_networks)
+    try:
+        await fetcher.check_url(part.issuer, refusal=Reason.DISCOVERY_REFUSED)
+    except Refused as refusal:
+        if refusal.reason is Reason.DISCOVERY_REFUSED:
+            raise InvalidInput("issuer", str(refusal)) from refusal
+    finally:
+        await fetcher.aclose()
 
 
 async def check_provider(runtime: Runtime, value: Connection) -> None:

@@ -77,9 +77,28 @@ async def create_connection(runtime: Runtime, value: Connection, *, maker: str, 
         raise Conflict(f"the id {value.id} is taken") from error
 
 
+async def remove_connection(runtime: Runtime, organization: str, connection_id: str, *, by: Actor) -> None:
+    """Take away a connection that owners made in the settings and have switched off. Who came by it is known by their
+    verified address again, at their next login by another one.
+
+    Raises:
+        NotFound: the organization has no such connection. Conflict: it is switched on, or a file says what it is.
+    """
+
+    def write(tx: Transaction) -> None:
+        current = _get(tx, runtime, organization, connection_id)
+        if current.enabled or connections.maker_of(tx, connection_id) != CONSOLE:
+            raise Conflict(f"{connection_id} is switched on, or is what its file says")
+        connections.remove(tx, connection_id)
+        audit.record(tx, [_event(runtime, current, Action.CONNECTION_DELETE, by, {"protocol": current.protocol})])
+
+    await runtime.database.write(write)
+
+
 def _get(tx: Transaction, runtime: Runtime, organization: str, connection_id: str) -> Connection:
     found = connections.get(tx, runtime.keyring, connection_id)
-    if found is None or found.organization != organization:
+    removed = connections.maker_of(tx, connection_id) == connections.REMOVED
+    if found is None or found.organization != organization or removed:
         raise NotFound(f"no connection {connection_id}")
     return found
 

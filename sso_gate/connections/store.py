@@ -7,28 +7,40 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from sso_gate.clock import to_micros
 from sso_gate.connections.connection import AttributeMap, Connection, OidcSettings, SamlSettings
 from sso_gate.storage.keyring import Keyring
 from sso_gate.storage.prepared import Prepared
-from sso_gate.storage.tables import connection
+from sso_gate.storage.tables import connection, identity
 
+REMOVED = "removed"
+"""The maker of what was removed: its id is never another connection's, and its revisions go on."""
 _COLUMNS = connection.c
+# In the text itself: a prepared statement takes no other constants.
+_THERE = _COLUMNS.made_by != literal_column(f"'{REMOVED}'")
 _GET = Prepared(select(connection).where(_COLUMNS.id == bindparam("id")))
+_SETTINGS = Prepared(select(_COLUMNS.settings).where(_COLUMNS.organization == bindparam("organization"), _THERE))
 
 
 def get(tx: Transaction, keyring: Keyring, connection_id: str) -> Connection | None:
-    """Return the connection with this id, enabled or not, or None."""
+    """Return the connection with this id, enabled or not, or None; one that was removed is there, and disabled."""
     rows = _GET.rows(tx, id=connection_id)
     return _connection(rows[0], keyring) if rows else None
 
 
 def of_organization(tx: Transaction, keyring: Keyring, organization: str) -> list[Connection]:
     """Return the organization's connections by id."""
-    rows = tx.execute(select(connection).where(_COLUMNS.organization == organization).order_by(_COLUMNS.id))
+    there = select(connection).where(_COLUMNS.organization == organization, _THERE)
+    rows = tx.execute(there.order_by(_COLUMNS.id))
     return [_connection(row, keyring) for row in rows]
+
+
+def roles_of_organization(tx: Transaction, organization: str) -> list[tuple[str, str]]:
+    """Return (group, role) of every mapping that the organization's connections have."""
+    rows = _SETTINGS.rows(tx, organization=organization)
+    return [pair for row in rows for pair in _body(row.settings)["roles"].items()]
 
 
 def made_by(tx: Transaction, maker: str) -> list[str]:
@@ -39,6 +51,13 @@ def made_by(tx: Transaction, maker: str) -> list[str]:
 def maker_of(tx: Transaction, connection_id: str) -> str:
     """Return who made the connection, or an empty text where there is none."""
     return tx.execute(select(_COLUMNS.made_by).where(_COLUMNS.id == connection_id)).scalar_one_or_none() or ""
+
+
+def remove(tx: Transaction, connection_id: str) -> None:
+    """Let nobody log in by the connection ever again, and forget its secret and whom it has identified."""
+    tx.execute(delete(identity).where(identity.c.connection == connection_id))
+    values = {"made_by": REMOVED, "enabled": False, "sealed_secret": "", "revision": _COLUMNS.revision + 1}
+    tx.execute(update(connection).where(_COLUMNS.id == connection_id).values(values))
 
 
 def hand_over(tx: Transaction, connection_id: str, *, maker: str) -> None:

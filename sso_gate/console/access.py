@@ -9,17 +9,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sso_gate.apply.metadata_refresh import last_look
+from sso_gate.breakglass.code import IssuedCode
 from sso_gate.breakglass.manage import issued_codes
 from sso_gate.connections import store as connections
 from sso_gate.connections.certificates import CertificateExpiry, certificates_expiry
 from sso_gate.connections.connection import Connection, SamlSettings
-from sso_gate.connections.manage import change_connection, connection_of, made_in_console
+from sso_gate.connections.contact import change_it_contact
+from sso_gate.connections.manage import change_connection, connection_of, made_in_console, remove_connection
 from sso_gate.console.frame import ZONE, Visit, visit
 from sso_gate.errors import Conflict
 from sso_gate.login.trial import Trials
+from sso_gate.members.directory import not_deactivated
 from sso_gate.members.roles import Area
 from sso_gate.protocols.protocol import Endpoints
-from sso_gate.web.limits import read_form
+from sso_gate.web.limits import Field, read_form
 from sso_gate.web.templates import render
 
 SOON_DAYS = 30
@@ -38,12 +41,17 @@ def ending_soon(found: Sequence[CertificateExpiry]) -> int | None:
     return max(left, 0) if left <= SOON_DAYS else None
 
 
+async def living_codes(at: Visit) -> list[IssuedCode]:
+    """Return the emergency codes that work now, newest first."""
+    now, codes = at.runtime.clock.now(), await issued_codes(at.runtime, at.organization.id)
+    return [one for one in reversed(codes) if not one.used and not one.revoked and one.expires > now]
+
+
 async def listing(request: Request) -> Response:
     """Every connection with its state, and the emergency codes."""
     at = await visit(request, Area.ACCESS)
-    keyring, now = at.runtime.keyring, at.runtime.clock.now()
+    keyring = at.runtime.keyring
     found = await at.runtime.database.read(lambda tx: connections.of_organization(tx, keyring, at.organization.id))
-    codes = await issued_codes(at.runtime, at.organization.id)
     return render(
         request,
         "console/access.html",
@@ -51,9 +59,18 @@ async def listing(request: Request) -> Response:
         zone=ZONE,
         rows=[(one, ending_soon(certificates_of(at, one))) for one in found],
         domains=at.organization.domains,
-        codes=[one for one in reversed(codes) if not one.used and not one.revoked and one.expires > now],
+        it_contact=at.organization.it_contact,
+        codes=await living_codes(at),
         may_manage=at.may_manage,
     )
+
+
+async def contact(request: Request) -> Response:
+    """Say whom people ask who have trouble logging in."""
+    at = await visit(request, Area.ACCESS)
+    form = await read_form(request, it_contact=Field(max_length=200))
+    await change_it_contact(at.runtime, at.organization.id, form["it_contact"], by=at.actor)
+    return RedirectResponse("/settings/access#contact", HTTPStatus.SEE_OTHER)
 
 
 async def one(request: Request) -> Response:
@@ -88,6 +105,14 @@ async def disable(request: Request) -> Response:
     return await _switched(at, known, lambda current: replace(current, enabled=False), enabled=False)
 
 
+async def remove(request: Request) -> Response:
+    """Take away a connection that was made in the settings and is switched off."""
+    at = await visit(request, Area.ACCESS)
+    await read_form(request)
+    await remove_connection(at.runtime, at.organization.id, request.path_params["connection"], by=at.actor)
+    return RedirectResponse("/settings/access", HTTPStatus.SEE_OTHER)
+
+
 async def asked_for(request: Request, at: Visit) -> Connection:
     """Return the organization's connection that the path names."""
     return await connection_of(at.runtime, at.organization.id, request.path_params["connection"])
@@ -95,6 +120,8 @@ async def asked_for(request: Request, at: Visit) -> Connection:
 
 async def connection_page(request: Request, at: Visit, known: Connection, *, problem: str = "") -> Response:
     """Return the page of one connection; `problem` says why it was not switched."""
+    codes = await living_codes(at)
+    affected = await at.runtime.database.read(lambda tx: not_deactivated(tx, at.organization.id))
     return render(
         request,
         "console/connection.html",
@@ -106,6 +133,8 @@ async def connection_page(request: Request, at: Visit, known: Connection, *, pro
         look=await last_look(at.runtime, known.id),
         may_manage=at.may_manage,
         tested=await Trials(at.runtime.redis).passed(known),
+        affected=affected,
+        codes=len(codes),
         own=known.id == at.came_by,
         editable=await made_in_console(at.runtime, known.id),
         problem=problem,
@@ -125,7 +154,9 @@ def routes() -> list[Route]:
     """Return the routes of the connections' pages."""
     return [
         Route("/settings/access", listing),
+        Route("/settings/access/_contact", contact, methods=["POST"]),
         Route("/settings/access/{connection}", one),
         Route("/settings/access/{connection}/enable", enable, methods=["POST"]),
         Route("/settings/access/{connection}/disable", disable, methods=["POST"]),
+        Route("/settings/access/{connection}/remove", remove, methods=["POST"]),
     ]

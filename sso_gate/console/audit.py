@@ -111,8 +111,7 @@ def _wanted(asked: dict[str, str], now: datetime) -> AuditFilter:
     since, until = _day(asked, "since"), _day(asked, "until", days=1)
     if since is None and until is None and asked["days"] in PERIODS:
         since = now - timedelta(days=int(asked["days"]))
-    words = {name: asked[name] for name in (*FILTERED, "after")}
-    return AuditFilter(**words, newest_first=True, since=since, until=until)
+    return AuditFilter(after=asked["after"], newest_first=True, since=since, until=until).narrowed(asked)
 
 
 def _day(asked: dict[str, str], name: str, *, days: int = 0) -> datetime | None:

@@ -3,7 +3,7 @@ bottom.
 """
 
 import secrets
-from datetime import date, timedelta
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -17,9 +17,10 @@ from sso_gate.console.frame import ZONE, Visit, visit
 from sso_gate.console.invoices import rows_of
 from sso_gate.console.waiting import WaitingPerson, waiting_rows
 from sso_gate.errors import Conflict, InvalidInput, NotFound
-from sso_gate.members.directory import idle
+from sso_gate.members.directory import UNUSED_FOR, idle
 from sso_gate.members.roles import Area
 from sso_gate.seats.forecast import Forecast
+from sso_gate.waiting.holding import hold_for_waiting
 from sso_gate.waiting.people import waiting_people
 from sso_gate.web import format as written
 from sso_gate.web.limits import Field, read_form, read_query
@@ -27,7 +28,6 @@ from sso_gate.web.templates import render
 
 LAST_INVOICES = 5
 FIRST_WAITING = 10
-UNUSED_FOR = timedelta(days=60)
 MAX_SEATS_PER_ORDER = 10_000
 _KEY = Field(max_length=64, required=True)
 _PRICE_PROBLEMS = (purchase.BillingError, InvalidInput)
@@ -78,6 +78,7 @@ async def _what_if(request: Request, at: Visit) -> dict[str, object]:
         "add": asked["add"],
         "on": asked["on"] or today.isoformat(),
         "preview": None,
+        "outlook": None,
         "problem": None,
     }
     if not asked["add"] or not at.may_buy:
@@ -87,6 +88,7 @@ async def _what_if(request: Request, at: Visit) -> dict[str, object]:
         what["preview"] = await purchase.preview(
             at.runtime, organization=at.organization, add=_whole(asked["add"], at), on=on
         )
+        what["outlook"] = await _outlook(at, asked["add"])
     except _PRICE_PROBLEMS as error:
         what["problem"] = price_problem(error, at.language)
     return what
@@ -155,6 +157,14 @@ async def update(request: Request) -> Response:
             return await _stale_page(request, at, outcome, form["po_number"])
         case _:
             raise Conflict("the form was used before for another order")
+
+
+async def hold(request: Request) -> Response:
+    """Whether seats that become free are kept for whoever waits: switched on or off."""
+    at = await _buyer(request)
+    form = await read_form(request, hold=Field(max_length=3))
+    await hold_for_waiting(at.runtime, at.organization.id, on=form["hold"] == "on", by=at.actor)
+    return RedirectResponse("/settings/billing#waiting", HTTPStatus.SEE_OTHER)
 
 
 async def done(request: Request) -> Response:
@@ -270,6 +280,7 @@ def routes() -> list[Route]:
     """Return the routes of the seats' pages."""
     return [
         Route("/settings/billing", home),
+        Route("/settings/billing/hold", hold, methods=["POST"]),
         Route("/settings/billing/seats/edit", edit),
         Route("/settings/billing/seats/price", price),
         Route("/settings/billing/seats/review", review, methods=["GET"]),

@@ -7,13 +7,15 @@ from starlette.requests import Request
 
 from sso_gate.admission.recheck import SignedIn
 from sso_gate.audit.event import Actor
-from sso_gate.billing import purchase
 from sso_gate.console.door import areas_of
+from sso_gate.console.stay import Stay
 from sso_gate.errors import NotFound
 from sso_gate.members.member import Member
 from sso_gate.members.roles import Area, Permission
+from sso_gate.notify.banner import Banner, banner
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
+from sso_gate.sessions.session import Session
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.language import Language
 from sso_gate.web.request_state import runtime_of, speak, state_of
@@ -24,8 +26,8 @@ ZONE = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What `console/layout.html` shows: who, where, the areas that they may open, and how many people wait for a
-    seat.
+    """What `console/layout.html` shows: who, where, the areas that they may open, the banner, and how long they stay
+    logged in.
     """
 
     organization_name: str
@@ -33,7 +35,8 @@ class Frame:
     person_email: str
     areas: tuple[str, ...]
     current: str
-    waiting: int = 0
+    banner: Banner | None = None
+    stay: Stay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,17 @@ class Visit:
     member: Member
     area: Area
     language: Language
-    came_by: str
-    """The connection by which the member logged in; empty for who came with an emergency code."""
+    session: Session
 
     @property
     def actor(self) -> Actor:
         """Who is named in the audit log for what is done in this visit."""
         return Actor("user", self.member.id, self.member.email)
+
+    @property
+    def came_by(self) -> str:
+        """The connection by which the member logged in; empty for who came with an emergency code."""
+        return self.session.connection
 
     @property
     def may_manage(self) -> bool:
@@ -66,16 +73,19 @@ class Visit:
 
     async def frame(self) -> Frame:
         """Return the frame of the page; the banner is for those who can do something about it."""
-        waiting = 0
+        now, shown = self.runtime.clock.now(), None
         if self.may_buy:
-            waiting = (await purchase.seats_overview(self.runtime, self.organization.id)).waiting
+            shown = await self.runtime.database.read(
+                lambda tx: banner(tx, self.organization.id, self.member.id, now=now)
+            )
         return Frame(
             organization_name=self.organization.name,
             person_name=self.member.name,
             person_email=self.member.email,
             areas=tuple(areas_of(self.member)),
             current=self.area,
-            waiting=waiting,
+            banner=shown,
+            stay=Stay.of(self.runtime, self.session),
         )
 
 
@@ -97,4 +107,4 @@ async def visit(request: Request, area: Area) -> Visit:
     if organization is None:
         raise NotFound
     language = speak(request, saved=member.locale, default=organization.locale)
-    return Visit(runtime, organization, member, area, language, visitor.session.connection)
+    return Visit(runtime, organization, member, area, language, visitor.session)

@@ -7,6 +7,7 @@ from starlette.routing import Route
 from sso_gate.admission.recheck import Recheck
 from sso_gate.console.door import areas_of
 from sso_gate.console.frame import Frame
+from sso_gate.console.stay import Stay
 from sso_gate.organizations import store as organizations
 from sso_gate.web.cookies import SESSION_COOKIE
 from sso_gate.web.headers import login_policy
@@ -30,7 +31,12 @@ async def home(request: Request) -> Response:
         "console/home.html",
         headers={"content-security-policy": login_policy(runtime.settings.origin)},
         frame=Frame(
-            organization_name=name, person_name=session.name, person_email=member.email, areas=areas, current=""
+            organization_name=name,
+            person_name=session.name,
+            person_email=member.email,
+            areas=areas,
+            current="",
+            stay=Stay.of(runtime, session),
         ),
         role=str(member.role),
         has_seat=session.kind == "seat",

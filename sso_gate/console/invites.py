@@ -9,6 +9,7 @@ from starlette.routing import Route
 from sso_gate.admission.invites import INVITED_FOR, invite, invites, withdraw
 from sso_gate.billing import purchase
 from sso_gate.console.frame import ZONE, Visit, visit
+from sso_gate.console.members import member_tabs
 from sso_gate.console.members_words import invite_problem
 from sso_gate.errors import Conflict, InvalidInput
 from sso_gate.members.roles import Area
@@ -56,7 +57,7 @@ async def _page(
         frame=await at.frame(),
         zone=ZONE,
         invites=await invites(at.runtime, at.organization.id),
-        waiting_count=seats.waiting,
+        tabs=await member_tabs(at),
         available=seats.available,
         days=INVITED_FOR.days,
         can_mail=bool(at.runtime.settings.smtp_url),

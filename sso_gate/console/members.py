@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -18,9 +19,10 @@ from sso_gate.console.members_words import release_problem
 from sso_gate.console.waiting import WaitingPerson, waiting_rows
 from sso_gate.errors import Conflict, InvalidInput, NotFound
 from sso_gate.members import store as members
-from sso_gate.members.directory import ORDERS, Wanted, listed, members_csv
+from sso_gate.members.directory import ORDERS, SOURCES, UNUSED_FOR, Wanted, idle, listed, members_csv
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Area, Role
+from sso_gate.notify.asking import ask_owners_to_look, asked_to_look
 from sso_gate.waiting.people import decline, hold_seat, waiting_people
 from sso_gate.web.limits import Field, read_form, read_query
 from sso_gate.web.templates import render
@@ -28,14 +30,15 @@ from sso_gate.web.templates import render
 PAGE = 50
 REQUESTS_PAGE = 20
 _EMAIL = Field(max_length=320, required=True)
-_FILTERS = {"q": Field(100), "role": Field(20), "state": Field(20), "sort": Field(20)}
+_FILTERS = {name: Field(20) for name in ("role", "state", "source", "unused", "sort")} | {"q": Field(100)}
+UNUSED_DAYS = (30, 60, 90, 180)
 
 
 async def listing(request: Request) -> Response:
     """The members, a page at a time; the search and the filters are in the address, so it can be shared."""
     at = await visit(request, Area.MEMBERS)
     asked = read_query(request, **_FILTERS, page=Field(max_length=6), done=Field(max_length=20))
-    page, wanted = _page_number(asked["page"]), _wanted(asked)
+    page, wanted = _page_number(asked["page"]), _wanted(at, asked)
     found = await at.runtime.database.read(
         lambda tx: listed(tx, at.organization.id, wanted, skip=(page - 1) * PAGE, limit=PAGE + 1)
     )
@@ -51,8 +54,10 @@ async def listing(request: Request) -> Response:
         csv=_address(kept, "/export.csv"),
         done=asked["done"],
         may_manage=at.may_manage,
-        waiting_count=await _waiting_count(at) if at.may_manage else 0,
-        invite_count=len(await invites(at.runtime, at.organization.id)) if at.may_manage else 0,
+        may_hand_over=at.member.role is Role.PRIMARY_OWNER,
+        tabs=await member_tabs(at) if at.may_manage else None,
+        current="inactive" if asked["state"] == "held" and asked["unused"] == str(UNUSED_FOR.days) else "members",
+        unused_days=UNUSED_DAYS,
         older=_address({**kept, "page": str(page + 1)}) if len(found) > PAGE else "",
         newer=_address(kept) if page > 1 else "",
     )
@@ -61,7 +66,7 @@ async def listing(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """The members who are listed under these filters, all of them, as CSV."""
     at = await visit(request, Area.MEMBERS)
-    wanted = _wanted(read_query(request, **_FILTERS))
+    wanted = _wanted(at, read_query(request, **_FILTERS))
     found = await at.runtime.database.read(lambda tx: listed(tx, at.organization.id, wanted))
     headers = {"content-disposition": f'attachment; filename="members-{at.organization.slug}.csv"'}
     return Response(members_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
@@ -128,8 +133,27 @@ async def _waiting(at: Visit, *, limit: int = 200, skip: int = 0) -> list[Waitin
     return waiting_rows(people, at.runtime.clock.now())
 
 
-async def _waiting_count(at: Visit) -> int:
-    return (await purchase.seats_overview(at.runtime, at.organization.id)).waiting
+async def tell(request: Request) -> Response:
+    """Ask the owners to look at who waits: for those who see the requests and may not add seats. Once an hour."""
+    at = await visit(request, Area.MEMBERS)
+    await read_form(request)
+    if at.may_buy:
+        raise NotFound
+    try:
+        await ask_owners_to_look(at.runtime, at.organization.id, by=at.actor)
+    except Conflict:
+        return await _requests_page(request, at, [release_problem("told", at.language)])
+    return RedirectResponse("/settings/members/requests?done=told", HTTPStatus.SEE_OTHER)
+
+
+async def member_tabs(at: Visit) -> dict[str, int]:
+    """Return how many there are behind each tab of the members' pages."""
+    since = at.runtime.clock.now() - UNUSED_FOR
+    return {
+        "invites": len(await invites(at.runtime, at.organization.id)),
+        "requests": (await purchase.seats_overview(at.runtime, at.organization.id)).waiting,
+        "inactive": await at.runtime.database.read(lambda tx: idle(tx, at.organization.id, since=since)),
+    }
 
 
 async def _member(at: Visit, request: Request) -> Member:
@@ -168,19 +192,23 @@ async def _requests_page(request: Request, at: Visit, errors: list[dict[str, str
         people=found[:REQUESTS_PAGE],
         older=f"?page={page + 1}" if len(found) > REQUESTS_PAGE else "",
         newer="/settings/members/requests" if page > 1 else "",
-        waiting_count=await _waiting_count(at),
-        invite_count=len(await invites(at.runtime, at.organization.id)),
+        tabs=await member_tabs(at),
         may_buy=at.may_buy,
+        told_at=await at.runtime.database.read(lambda tx: asked_to_look(tx, at.organization.id)),
+        done=read_query(request, done=Field(max_length=20))["done"] == "told",
         errors=errors,
     )
 
 
-def _wanted(asked: Mapping[str, str]) -> Wanted:
+def _wanted(at: Visit, asked: Mapping[str, str]) -> Wanted:
     """Return what the address asks for; a filter that means nothing is none."""
+    days = next((days for days in UNUSED_DAYS if str(days) == asked["unused"]), 0)
     return Wanted(
         search=asked["q"],
         role=Role(asked["role"]) if asked["role"] in set(Role) else None,
         state=MemberState(asked["state"]) if asked["state"] in set(MemberState) else None,
+        source=next((one for one in SOURCES if one == asked["source"]), None),
+        unused_since=at.runtime.clock.now() - timedelta(days=days) if days else None,
         order=asked["sort"] if asked["sort"] in ORDERS else "email",
     )
 
@@ -206,6 +234,7 @@ def routes() -> list[Route]:
         Route("/settings/members", listing),
         Route("/settings/members/export.csv", export),
         Route("/settings/members/requests", requests),
+        Route("/settings/members/requests/tell", tell, methods=["POST"]),
         Route("/settings/members/requests/hold", hold, methods=["POST"]),
         Route("/settings/members/requests/decline", refuse, methods=["POST"]),
         Route("/settings/members/{member}/release", confirm_release, methods=["GET"]),

@@ -9,6 +9,7 @@ _PRIMARY = _("The Primary Owner always holds a seat. Transfer primary ownership 
 _CONFLICT = _("That is not possible now: the seat was released, or the other person has one or is deactivated.")
 _ADDRESS = _("Enter an email address, such as ana@example.com")
 _NONE_FREE = _("No seat is free to be held. Release one, or add seats.")
+_TOLD = _("The Owners were told less than an hour ago, or nobody waits any more.")
 
 _NONE_TO_INVITE = _("No seat is free to be kept for them. Release one, or ask an Owner to add seats.")
 _DOMAIN = _("Enter an address in one of your organization's domains")
@@ -31,6 +32,8 @@ def release_problem(error: Exception | str, language: Language) -> dict[str, str
             sentence = _ADDRESS
         case Conflict():
             sentence = _CONFLICT
+        case "told":
+            sentence = _TOLD
         case _:
             sentence = _NONE_FREE
     return {"field": "", "text": translations(language.tag).gettext(sentence)}

@@ -12,9 +12,12 @@ from starlette.routing import Route
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Event
 from sso_gate.console.frame import Visit, visit
+from sso_gate.console.webhooks import BAD_URL
 from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.identity import new_id
 from sso_gate.members.roles import Area
+from sso_gate.notify.chat import CHAT, chat_url, save_chat_url
+from sso_gate.notify.destinations import MAX_URL, check_address
 from sso_gate.notify.letters import LETTER, sample
 from sso_gate.notify.owners import left_when_nearly_full
 from sso_gate.notify.preferences import (
@@ -28,6 +31,8 @@ from sso_gate.notify.preferences import (
     preferences,
     save,
 )
+from sso_gate.notify.streams import shown
+from sso_gate.protocols.outgoing import GuardedOutgoing
 from sso_gate.seats import ledger
 from sso_gate.storage import outbox
 from sso_gate.web.catalogues import translations
@@ -42,7 +47,8 @@ _PATH = "/settings/notifications"
 _FIELDS = (
     {f"to_{number}": Field(16) for number in range(len(KINDS))}
     | {f"also_{number}": Field(1000) for number in range(len(KINDS))}
-    | {"seats_left": Field(6)}
+    | {f"chat_{number}": Field(1) for number in range(len(KINDS))}
+    | {"seats_left": Field(6), "chat_url": Field(MAX_URL), "chat_off": Field(1)}
 )
 
 
@@ -59,12 +65,16 @@ async def store(request: Request) -> Response:
     form = await read_form(request, **_FIELDS)
     errors: list[dict[str, str]] = []
     wanted = {kind: _preference(at, form, number, kind, errors) for number, kind in enumerate(KINDS)}
+    errors += await _chat_problem(at, form["chat_url"])
     if errors:
         return await _page(request, at, form, errors)
 
     def write(tx: Transaction) -> None:
         before = preferences(tx, at.organization.id)
         changes = {kind: asdict(wanted[kind]) for kind in KINDS if wanted[kind] != before[kind]}
+        if form["chat_url"] or form["chat_off"]:
+            save_chat_url(tx, at.runtime.keyring, at.organization.id, "" if form["chat_off"] else form["chat_url"])
+            changes["chat"] = {"host": "" if form["chat_off"] else shown(form["chat_url"])}
         if changes:
             save(tx, at.organization.id, wanted)
             audit.record(tx, [_event(at, changes)])
@@ -74,19 +84,41 @@ async def store(request: Request) -> Response:
 
 
 async def send_sample(request: Request) -> Response:
-    """Promise a sample of one kind to whoever asks; without a mail server there is nothing to ask."""
+    """Promise a sample of one kind to whoever asks, or to the chat; where neither can be sent there is nothing to
+    ask.
+    """
     at = await visit(request, Area.NOTIFICATIONS)
-    form = await read_form(request, kind=Field(32, required=True))
-    if form["kind"] not in KINDS or not at.runtime.settings.smtp_url:
+    form = await read_form(request, kind=Field(32, required=True), to=Field(8))
+    chat = form["to"] == "chat"
+    if form["kind"] not in KINDS or not (await _chat_host(at) if chat else at.runtime.settings.smtp_url):
         raise NotFound
-    locale = at.member.locale or at.language.tag
+    locale = at.organization.locale if chat else at.member.locale or at.language.tag
     letter = sample(at.organization, form["kind"], to=at.member.email, locale=locale, origin=at.runtime.settings.origin)
 
     def write(tx: Transaction) -> None:
-        outbox.add(tx, at.organization.id, LETTER, clock=at.runtime.clock, payload=asdict(letter))
+        outbox.add(tx, at.organization.id, CHAT if chat else LETTER, clock=at.runtime.clock, payload=asdict(letter))
 
     await at.runtime.database.write(write)
-    return RedirectResponse(f"{_PATH}?done=sent", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{_PATH}?done={'chat' if chat else 'sent'}", HTTPStatus.SEE_OTHER)
+
+
+async def _chat_host(at: Visit) -> str:
+    """Return what may be told of the chat's address; empty where there is none."""
+    url = await at.runtime.database.read(lambda tx: chat_url(tx, at.runtime.keyring, at.organization.id))
+    return shown(url) if url else ""
+
+
+async def _chat_problem(at: Visit, url: str) -> list[dict[str, str]]:
+    if not url:
+        return []
+    outgoing = GuardedOutgoing(at.runtime.settings.allow_private_networks)
+    try:
+        await check_address(at.runtime, outgoing, "webhook", url)
+    except InvalidInput:
+        return [{"field": "chat_url", "text": translations(at.language.tag).gettext(BAD_URL), "detail": ""}]
+    finally:
+        await outgoing.aclose()
+    return []
 
 
 def _preference(at: Visit, form: Mapping[str, str], number: int, kind: str, errors: list[dict[str, str]]) -> Preference:
@@ -100,7 +132,8 @@ def _preference(at: Visit, form: Mapping[str, str], number: int, kind: str, erro
     if left and not (left.isascii() and left.isdecimal() and int(left) <= MOST_SEATS_LEFT):
         errors.append({"field": "seats_left", "text": say(_NO_NUMBER), "detail": ""})
         left = ""
-    return Preference(_recipients(form[f"to_{number}"], kind), others, int(left) if left else None)
+    chat = bool(form[f"chat_{number}"])
+    return Preference(_recipients(form[f"to_{number}"], kind), others, int(left) if left else None, chat)
 
 
 def _recipients(text: str, kind: str) -> Recipients:
@@ -113,7 +146,9 @@ def _recipients(text: str, kind: str) -> Recipients:
 def _as_form(chosen: Mapping[str, Preference]) -> dict[str, str]:
     form: dict[str, str] = {}
     for number, kind in enumerate(KINDS):
-        form |= {f"to_{number}": chosen[kind].recipients, f"also_{number}": ", ".join(chosen[kind].others)}
+        one = chosen[kind]
+        form |= {f"to_{number}": one.recipients, f"also_{number}": ", ".join(one.others)}
+        form |= {f"chat_{number}": "1" if one.chat else ""}
     left = chosen[THRESHOLD].seats_left
     return form | {"seats_left": "" if left is None else str(left)}
 
@@ -129,6 +164,7 @@ async def _page(request: Request, at: Visit, form: dict[str, str], errors: list[
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         frame=await at.frame(),
         kinds=KINDS,
+        chat=await _chat_host(at),
         always_owners=ALWAYS_OWNERS,
         form=form,
         few=few,

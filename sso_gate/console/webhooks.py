@@ -18,7 +18,7 @@ from sso_gate.audit.event import Action
 from sso_gate.console.frame import Visit, visit
 from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.members.roles import Area
-from sso_gate.notify import streams
+from sso_gate.notify import streams, streams_log
 from sso_gate.notify.destinations import (
     MAX_URL,
     add_webhook,
@@ -37,7 +37,7 @@ from sso_gate.web.limits import Field, read_form
 from sso_gate.web.templates import render
 
 _ = str
-_BAD_URL = _("Enter an https address that can be reached from the Internet")
+BAD_URL = _("Enter an https address that can be reached from the Internet")
 _PATH = "/settings/developer/webhooks"
 # A family of events, and how the names of its actions begin.
 FAMILIES = {
@@ -66,7 +66,7 @@ async def add(request: Request) -> Response:
     try:
         await check_address(at.runtime, outgoing, "webhook", form["url"])
     except InvalidInput:
-        text = translations(at.language.tag).gettext(_BAD_URL)
+        text = translations(at.language.tag).gettext(BAD_URL)
         return await _list_page(request, at, form, [{"field": "url", "text": text, "detail": ""}])
     finally:
         await outgoing.aclose()
@@ -211,7 +211,7 @@ async def _one_page(request: Request, at: Visit, stream: Stream, *, tried: Deliv
         size = select(audit_chain.c.size).where(audit_chain.c.organization == at.organization.id)
         return tx.execute(size).scalar_one_or_none() or 0
 
-    size = await at.runtime.database.read(end_of_log)
+    size, attempts = await at.runtime.database.read(lambda tx: (end_of_log(tx), streams_log.latest(tx, stream.id)))
     return render(
         request,
         "console/webhook.html",
@@ -220,6 +220,7 @@ async def _one_page(request: Request, at: Visit, stream: Stream, *, tried: Deliv
         address=shown(stream.url),
         behind=max(0, size - stream.position),
         tried=tried,
+        attempts=attempts,
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select, update
@@ -53,7 +54,7 @@ _BY_EXTERNAL_ID = Prepared(
     .join(scim_user, scim_user.c.member == _COLUMNS.id)
     .where(scim_user.c.organization == bindparam("organization"), OneOf(scim_user.c.external_id, "subjects"))
 )
-_ADD = inserting(member, leave_out={"seat_since_at", "last_login_at"})
+_ADD = inserting(member)
 _BIND = inserting(identity)
 _NOTE_LOGIN = Prepared(update(member).where(OneOf(_COLUMNS.id, "members")).values(last_login_at=bindparam("at")))
 
@@ -67,6 +68,11 @@ class Candidate:
     bound_to: str
 
 
+@lru_cache(maxsize=64)
+def _grants(text: str) -> frozenset[Grant]:
+    return frozenset(Grant(word) for word in json.loads(text))
+
+
 def to_member(row: Any) -> Member:
     """Return the value that a row of the member table holds."""
     return Member(
@@ -76,7 +82,7 @@ def to_member(row: Any) -> Member:
         name=row.name,
         listed_role=Role(row.listed_role),
         role=Role(row.role),
-        grants=frozenset(Grant(word) for word in json.loads(row.grants)),
+        grants=_grants(row.grants),
         state=MemberState(row.state),
         generation=row.generation,
         locale=row.locale,
@@ -147,7 +153,7 @@ def owners(tx: Connection, organization: str) -> list[Member]:
 
 
 def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, bound_to: str = "") -> None:
-    """Insert members who hold no seat yet."""
+    """Insert members. One who holds a seat from now on is inserted by `sso_gate.seats.ledger` alone."""
     rows = [
         {
             "id": person.id,
@@ -165,6 +171,8 @@ def add(tx: Connection, people: Sequence[Member], *, source: str, at: datetime, 
             "locale": person.locale,
             "source": source,
             "created_at": to_micros(at),
+            "seat_since_at": to_micros(at) if person.state is MemberState.HELD else None,
+            "last_login_at": None if person.last_login is None else to_micros(person.last_login),
         }
         for person in people
     ]
@@ -189,6 +197,11 @@ def note_login(tx: Connection, members: Sequence[str], *, at: datetime) -> None:
 def set_role(tx: Connection, member_id: str, role: Role) -> None:
     """Set the role in force; the listed one stays."""
     tx.execute(update(member).where(_COLUMNS.id == member_id).values(role=role))
+
+
+def appoint(tx: Connection, member_id: str, role: Role) -> None:
+    """Set the role in force and the listed one: no group and no file gave it."""
+    tx.execute(update(member).where(_COLUMNS.id == member_id).values(role=role, listed_role=role))
 
 
 def set_state(tx: Connection, member_id: str, state: MemberState) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from sso_gate.clock import Clock
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
+from sso_gate.notify.chat import CHAT
 from sso_gate.notify.mail import Letter
 from sso_gate.notify.preferences import (
     CERTIFICATE,
@@ -19,9 +20,11 @@ from sso_gate.notify.preferences import (
     CODE_USED,
     PEOPLE_WAIT,
     SEATS_ADDED,
+    SOLVED,
     STREAM_FAILS,
     THRESHOLD,
     addressees,
+    chosen_for,
 )
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
@@ -34,11 +37,17 @@ LETTER = "mail.letter"
 Writer = Callable[[Connection, Promise, Organization, str], list[Letter]]
 
 
-def write_letters(tx: Connection, promise: Promise, *, origin: str, clock: Clock) -> None:
-    """Turn a promise to tell people into one for each letter, so that none goes out again for another's sake."""
+def write_letters(tx: Connection, promise: Promise, *, origin: str, clock: Clock, mail: bool = True) -> None:
+    """Turn a promise to tell people into one for each letter, and one for the chat, so that none goes out again for
+    another's sake. Without `mail` the chat alone is told.
+    """
     writer = _WRITERS.get(promise.kind)
     organization = organizations.get(tx, promise.organization) if writer else None
-    letters = writer(tx, promise, organization, origin) if writer and organization else []
+    letters = writer(tx, promise, organization, origin) if writer and organization and mail else []
+    if organization and promise.kind in _TEMPLATES and chosen_for(tx, organization.id, promise.kind).chat:
+        context = _owners_context(tx, promise, organization, origin)
+        said = Letter("", organization.locale, _TEMPLATES[promise.kind], context)
+        outbox.add(tx, promise.organization, CHAT, clock=clock, payload=asdict(said))
     for letter in letters:
         outbox.add(tx, promise.organization, LETTER, clock=clock, payload=asdict(letter))
     outbox.done(tx, promise, now=clock.now())
@@ -81,22 +90,26 @@ def _to_person(template: str) -> Writer:
 
 def _to_owners(template: str) -> Writer:
     def write(tx: Connection, promise: Promise, organization: Organization, origin: str) -> list[Letter]:
-        about = members.get(tx, organization.id, promise.subject) if promise.subject else None
-        context: dict[str, Any] = {
-            "organization_name": organization.name,
-            "person_email": about.email if about else "",
-            "billing_url": f"{origin}/settings/billing",
-            "add_url": f"{origin}/settings/billing/seats/edit",
-            "access_url": f"{origin}/settings/access",
-            "audit_url": f"{origin}/settings/audit?action=audit.stream.fail",
-            **promise.payload,
-        }
+        context = _owners_context(tx, promise, organization, origin)
         return [
             Letter(reader.email, reader.locale, template, context)
             for reader in addressees(tx, organization, promise.kind)
         ]
 
     return write
+
+
+def _owners_context(tx: Connection, promise: Promise, organization: Organization, origin: str) -> dict[str, Any]:
+    about = members.get(tx, organization.id, promise.subject) if promise.subject else None
+    return {
+        "organization_name": organization.name,
+        "person_email": about.email if about else "",
+        "billing_url": f"{origin}/settings/billing",
+        "add_url": f"{origin}/settings/billing/seats/edit",
+        "access_url": f"{origin}/settings/access",
+        "audit_url": f"{origin}/settings/audit?action=audit.stream.fail",
+        **promise.payload,
+    }
 
 
 def _locale(member: Member, organization: Organization) -> str:
@@ -116,6 +129,7 @@ _TEMPLATES = {
     CODE_ISSUED: "breakglass_issued",
     CODE_USED: "breakglass_used",
     PEOPLE_WAIT: "people_wait",
+    SOLVED: "nobody_waits",
     THRESHOLD: "nearly_full",
     CERTIFICATE: "certificate",
     STREAM_FAILS: "stream_fails",

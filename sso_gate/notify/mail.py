@@ -29,16 +29,22 @@ class Letter:
     context: dict[str, Any]
 
 
-def written(letter: Letter, *, sender: str, clock: Clock) -> EmailMessage:
-    """Return the letter as a message; nothing of its context can add a header (the library refuses line breaks)."""
+def plain_text(letter: Letter) -> tuple[str, str]:
+    """Return the subject and the text in the reader's language."""
     language = Wishes().choose(saved=letter.locale)
     subject, _, body = page_text(f"notify/{letter.template}.txt", language, **letter.context).partition("\n")
+    return subject.strip(), body.strip()
+
+
+def written(letter: Letter, *, sender: str, clock: Clock) -> EmailMessage:
+    """Return the letter as a message; nothing of its context can add a header (the library refuses line breaks)."""
+    subject, body = plain_text(letter)
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = sender, letter.to, subject.strip()
+    message["From"], message["To"], message["Subject"] = sender, letter.to, subject
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].strip("> ") or "localhost")
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's holiday answer comes back
-    message.set_content(body.strip() + "\n")
+    message.set_content(body + "\n")
     return message
 
 

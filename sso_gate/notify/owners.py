@@ -5,25 +5,26 @@ What was told is remembered in the transaction that promises the letter, so that
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from sso_gate.clock import to_micros
 from sso_gate.connections import store as connections
 from sso_gate.connections.certificates import certificates_expiry
 from sso_gate.connections.connection import SamlSettings
-from sso_gate.notify.preferences import CERTIFICATE, PEOPLE_WAIT, THRESHOLD, preferences
+from sso_gate.notify.notices import Told, remember, told
+from sso_gate.notify.preferences import CERTIFICATE, PEOPLE_WAIT, SOLVED, THRESHOLD, preferences
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.seats import ledger, waitlist
 from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime
-from sso_gate.storage.tables import notice
 
 QUIET = timedelta(hours=1)  # the first blocked person in a quiet hour is told at once, the later ones together
+REMIND_AFTER = timedelta(hours=24)
+REMINDED = f"{PEOPLE_WAIT}:reminded"
 CERTIFICATE_DAYS = (21, 7, 1)
 # Seats left at which an organization of so many seats counts as nearly full.
 _SMALL = ((15, 1), (25, 2))
@@ -31,45 +32,75 @@ _SHARES = ((99, 10), (999, 8))
 _LARGE_SHARE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    at: int
-    value: int
-
-
 async def tell_owners(runtime: Runtime) -> None:
-    """Promise the letters that are due now; without a mail server none are."""
-    if not runtime.settings.smtp_url:
-        return
+    """Promise the letters that are due now; without a mail server none are, and pages alone tell of short seats."""
     for organization in await runtime.database.read(organizations.every):
-        await runtime.database.write(partial(_tell, runtime=runtime, organization=organization))
+        told_by_mail = bool(runtime.settings.smtp_url)
+        if told_by_mail or await runtime.database.read(partial(_has_chat, organization=organization.id)):
+            await runtime.database.write(partial(_tell, runtime=runtime, organization=organization))
+        elif await runtime.database.read(partial(_crossed, runtime=runtime, organization=organization)) is not None:
+            await runtime.database.write(partial(_nearly_full, runtime=runtime, organization=organization))
+
+
+def _has_chat(tx: Connection, organization: str) -> bool:
+    return any(one.chat for one in preferences(tx, organization).values())
 
 
 def _tell(tx: Connection, *, runtime: Runtime, organization: Organization) -> None:
     now = runtime.clock.now()
     _people_wait(tx, runtime, organization, now)
-    _nearly_full(tx, runtime, organization, now)
+    _nearly_full(tx, runtime=runtime, organization=organization)
     _certificates(tx, runtime, organization, now)
 
 
 def _people_wait(tx: Connection, runtime: Runtime, organization: Organization, now: datetime) -> None:
-    told = _told(tx, organization.id, PEOPLE_WAIT)
+    known = told(tx, organization.id, PEOPLE_WAIT)
     rows = [row for row in waitlist.in_order(tx, organization.id, now=now) if row.held_until is None]
-    newest = max((max(row.first_refused, row.asked or row.first_refused) for row in rows), default=None)
-    if newest is None or to_micros(newest) <= told.at or to_micros(now - QUIET) < told.at:
+    hoping = any(row.declined is None for row in rows)
+    newest = max((to_micros(max(row.first_refused, row.asked or row.first_refused)) for row in rows), default=0)
+    if known.value and not hoping:
+        outbox.add(tx, organization.id, SOLVED, clock=runtime.clock)
+        remember(tx, organization.id, PEOPLE_WAIT, value=0, now=now)
         return
-    _promise(tx, runtime, organization, PEOPLE_WAIT, {"count": len(rows)}, value=len(rows), now=now)
+    new = newest > known.at and known.at <= to_micros(now - QUIET)
+    if new or (hoping and _forgotten(tx, organization.id, known, now=now)):
+        outbox.add(tx, organization.id, PEOPLE_WAIT, clock=runtime.clock, payload={"count": len(rows)})
+        remember(tx, organization.id, PEOPLE_WAIT, value=len(rows), now=now)
+        if not new:
+            remember(tx, organization.id, REMINDED, value=1, now=now)
 
 
-def _nearly_full(tx: Connection, runtime: Runtime, organization: Organization, now: datetime) -> None:
-    pool = ledger.read(tx, organization.id, now=now)
-    told, few = _told(tx, organization.id, THRESHOLD), left_when_short(tx, organization.id, pool.purchased)
-    short = pool.available <= few
-    if short and not told.value:
+def _forgotten(tx: Connection, organization: str, known: Told, *, now: datetime) -> bool:
+    """Return whether owners were told a day ago, and nothing since; of the same people they are reminded once."""
+    due = known.value > 0 and known.at <= to_micros(now - REMIND_AFTER)
+    return due and told(tx, organization, REMINDED).at < known.at
+
+
+def _nearly_full(tx: Connection, *, runtime: Runtime, organization: Organization) -> None:
+    crossed = _crossed(tx, runtime=runtime, organization=organization)
+    if crossed is None:
+        return
+    now = runtime.clock.now()
+    remember(tx, organization.id, THRESHOLD, value=int(crossed), now=now)
+    if crossed:
+        pool = ledger.read(tx, organization.id, now=now)
         payload = {"left": pool.available, "purchased": pool.purchased}
-        _promise(tx, runtime, organization, THRESHOLD, payload, value=1, now=now)
-    elif told.value and pool.available > 2 * few:
-        _remember(tx, organization.id, THRESHOLD, value=0, now=now)  # well above it again: the next crossing is told
+        outbox.add(tx, organization.id, THRESHOLD, clock=runtime.clock, payload=payload)
+
+
+def _crossed(tx: Connection, *, runtime: Runtime, organization: Organization) -> bool | None:
+    """Return whether seats have begun to run short, or are plenty again; None where nothing has changed."""
+    pool = ledger.read(tx, organization.id, now=runtime.clock.now())
+    was_short, few = told(tx, organization.id, THRESHOLD).value, left_when_short(tx, organization.id, pool.purchased)
+    if not was_short and pool.available <= few:
+        return True
+    return False if was_short and pool.available > 2 * few else None  # well above it: the next crossing is told
+
+
+def short_since(tx: Connection, organization: str) -> datetime | None:
+    """Return when the seats began to run short; None while they do not."""
+    found = told(tx, organization, THRESHOLD)
+    return found.instant if found.value else None
 
 
 def left_when_short(tx: Connection, organization: str, purchased: int) -> int:
@@ -95,41 +126,14 @@ def _certificates(tx: Connection, runtime: Runtime, organization: Organization, 
         days = max((expiry.days_left for expiry in expiries), default=CERTIFICATE_DAYS[0] + 1)
         step = _step(days, CERTIFICATE_DAYS)
         kind = f"{CERTIFICATE}:{one.id}"
-        told = _told(tx, organization.id, kind).value
-        if step and step != told:
+        known = told(tx, organization.id, kind).value
+        if step and step != known:
             outbox_payload = {"days": max(days, 0), "connection_name": one.name}
             outbox.add(tx, organization.id, CERTIFICATE, clock=runtime.clock, payload=outbox_payload)
-            _remember(tx, organization.id, kind, value=step, now=now)
-        elif not step and told:
-            _remember(tx, organization.id, kind, value=0, now=now)
+            remember(tx, organization.id, kind, value=step, now=now)
+        elif not step and known:
+            remember(tx, organization.id, kind, value=0, now=now)
 
 
 def _step(days: int, steps: Iterable[int]) -> int:
     return min((step for step in steps if days <= step), default=0)
-
-
-def _promise(
-    tx: Connection,
-    runtime: Runtime,
-    organization: Organization,
-    kind: str,
-    payload: dict[str, int],
-    *,
-    value: int,
-    now: datetime,
-) -> None:
-    outbox.add(tx, organization.id, kind, clock=runtime.clock, payload=dict(payload))
-    _remember(tx, organization.id, kind, value=value, now=now)
-
-
-def _told(tx: Connection, organization: str, kind: str) -> _Told:
-    query = select(notice.c.told_at, notice.c.value)
-    row = tx.execute(query.where(notice.c.organization == organization, notice.c.kind == kind)).one_or_none()
-    return _Told(row.told_at, row.value) if row else _Told(0, 0)
-
-
-def _remember(tx: Connection, organization: str, kind: str, *, value: int, now: datetime) -> None:
-    values = {"told_at": to_micros(now), "value": value}
-    same = (notice.c.organization == organization) & (notice.c.kind == kind)
-    if tx.execute(update(notice).where(same).values(values)).rowcount == 0:
-        tx.execute(insert(notice).values(organization=organization, kind=kind, **values))

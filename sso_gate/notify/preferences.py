@@ -7,9 +7,9 @@ whatever was chosen.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from sso_gate.errors import InvalidInput
 from sso_gate.identity import email_domain
@@ -22,6 +22,7 @@ Recipients = Literal["owners", "primary_owner", "nobody"]
 RECIPIENTS: tuple[Recipients, ...] = ("owners", "primary_owner", "nobody")
 MAX_OTHERS = 5
 PEOPLE_WAIT = "mail.people_wait"
+SOLVED = "mail.nobody_waits"  # goes to whoever hears of PEOPLE_WAIT
 THRESHOLD = "mail.threshold"
 CERTIFICATE = "mail.certificate"
 STREAM_FAILS = "mail.stream_fails"
@@ -35,12 +36,13 @@ ALWAYS_OWNERS = frozenset({CODE_ISSUED, CODE_USED})
 @dataclass(frozen=True, slots=True)
 class Preference:
     """One kind of letter: to whom, and to which addresses of the organization's domains besides. `seats_left` is the
-    number of free seats that counts as short; None: by the size of the organization.
+    number of free seats that counts as short; None: by the size of the organization. `chat`: the chat hears of it too.
     """
 
     recipients: Recipients = "owners"
     others: tuple[str, ...] = ()
     seats_left: int | None = None
+    chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,13 @@ def preferences(tx: Connection, organization: str) -> dict[str, Preference]:
     found = {}
     for kind in KINDS:
         row = chosen.get(kind)
-        found[kind] = (
-            Preference(cast("Recipients", row.recipients), tuple(json.loads(row.others)), row.seats_left)
-            if row
-            else Preference()
-        )
+        found[kind] = _preference(row) if row else Preference()
     return found
+
+
+def _preference(row: Row[Any]) -> Preference:
+    recipients = cast("Recipients", row.recipients)
+    return Preference(recipients, tuple(json.loads(row.others)), row.seats_left, bool(row.chat))
 
 
 def save(tx: Connection, organization: str, wanted: Mapping[str, Preference]) -> None:
@@ -76,6 +79,7 @@ def save(tx: Connection, organization: str, wanted: Mapping[str, Preference]) ->
             "recipients": one.recipients,
             "others": json.dumps(one.others),
             "seats_left": one.seats_left,
+            "chat": one.chat,
         }
         for kind, one in wanted.items()
         if one != Preference()
@@ -100,9 +104,14 @@ def checked_others(text: str, domains: tuple[str, ...]) -> tuple[str, ...]:
     return found
 
 
+def chosen_for(tx: Connection, organization: str, kind: str) -> Preference:
+    """Return the choice that counts for a promise of this kind."""
+    return preferences(tx, organization).get(PEOPLE_WAIT if kind == SOLVED else kind, Preference())
+
+
 def addressees(tx: Connection, organization: Organization, kind: str) -> list[Addressee]:
     """Return everybody who hears of this kind, nobody twice."""
-    chosen = preferences(tx, organization.id).get(kind, Preference())
+    chosen = chosen_for(tx, organization.id, kind)
     people = members.owners(tx, organization.id)
     if kind not in ALWAYS_OWNERS and chosen.recipients != "owners":
         wanted = {Role.PRIMARY_OWNER} if chosen.recipients == "primary_owner" else set()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sso_gate.clock import Clock, from_micros, to_micros
 from sso_gate.identity import new_id
 from sso_gate.storage.keyring import Keyring
-from sso_gate.storage.tables import audit_chain, audit_stream
+from sso_gate.storage.tables import audit_chain, audit_delivery, audit_stream
 
 Kind = Literal["webhook", "splunk", "syslog"]
 # Whoever claims a destination and dies leaves it to the next after this time; one attempt takes a sixth of it.
@@ -95,6 +95,8 @@ def of_organization(tx: Connection, organization: str, *, keyring: Keyring, now:
 def remove(tx: Connection, organization: str, stream: str) -> bool:
     """Delete a destination; return whether it was there."""
     table = audit_stream.c
+    mine = select(table.id).where(table.organization == organization, table.id == stream).scalar_subquery()
+    tx.execute(delete(audit_delivery).where(audit_delivery.c.stream == mine))
     return bool(tx.execute(delete(audit_stream).where(table.organization == organization, table.id == stream)).rowcount)
 
 

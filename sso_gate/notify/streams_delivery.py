@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,9 +21,10 @@ from sso_gate.audit.store import AuditFilter
 from sso_gate.clock import iso
 from sso_gate.errors import Refused
 from sso_gate.identity import new_id
-from sso_gate.notify import streams
+from sso_gate.notify import streams, streams_log
 from sso_gate.notify.preferences import STREAM_FAILS
 from sso_gate.notify.streams import RETRIES, Stream, shown
+from sso_gate.notify.streams_log import Attempt
 from sso_gate.notify.streams_wire import fitting, splunk_body, syslog_frames, webhook_body
 from sso_gate.notify.webhooks import signed_headers
 from sso_gate.storage import outbox
@@ -110,18 +112,26 @@ async def _deliver_to(runtime: Runtime, outgoing: Outgoing, stream: Stream) -> i
                 partial(streams.advance, stream=stream, upto=upto, now=runtime.clock.now(), more=False)
             )
             break
+        attempt = None
         if lines:
             await runtime.database.write(partial(streams.begin, stream=stream, upto=upto))
-            outcome = await send(runtime, outgoing, stream, lines, message=f"msg_{stream.id}_{stream.position}_{upto}")
+            began, message = runtime.clock.now(), f"msg_{stream.id}_{stream.position}_{upto}"
+            outcome = await send(runtime, outgoing, stream, lines, message=message)
+            attempt = _attempt(runtime, began, outcome, (stream.position + 1, upto, len(lines)))
             if outcome.problem:
-                await _failed(runtime, stream, outcome)
+                await _failed(runtime, stream, outcome, attempt)
                 break
         more = turn + 1 < BATCHES_AT_ONCE
-        now = runtime.clock.now()
-        await runtime.database.write(partial(streams.advance, stream=stream, upto=upto, now=now, more=more))
+        await runtime.database.write(partial(_done, runtime=runtime, stream=stream, upto=upto, more=more, log=attempt))
         stream = replace(stream, position=upto, sending=0, attempts=0)
         delivered += len(lines)
     return delivered
+
+
+def _done(tx: Connection, *, runtime: Runtime, stream: Stream, upto: int, more: bool, log: Attempt | None) -> None:
+    streams.advance(tx, stream, upto=upto, now=runtime.clock.now(), more=more)
+    if log:
+        streams_log.note(tx, stream.id, log)
 
 
 async def _next_batch(runtime: Runtime, stream: Stream) -> tuple[list[str], int]:
@@ -178,13 +188,19 @@ def _message(
     return body, signed_headers(stream.secrets, message=message, at=now, body=body)
 
 
-async def _failed(runtime: Runtime, stream: Stream, outcome: Delivery) -> None:
+def _attempt(runtime: Runtime, began: datetime, outcome: Delivery, what: tuple[int, int, int]) -> Attempt:
+    took = (runtime.clock.now() - began) // timedelta(milliseconds=1)
+    return Attempt(began, *what, max(0, took), outcome.problem)
+
+
+async def _failed(runtime: Runtime, stream: Stream, outcome: Delivery, attempt: Attempt) -> None:
     off = outcome.gone or stream.attempts >= len(RETRIES)
     now = runtime.clock.now()
     _log.warning("audit stream %s: %s", stream.id, outcome.problem)
 
     def work(tx: Connection) -> None:
         streams.postpone(tx, stream, problem=outcome.problem, now=now, off=off)
+        streams_log.note(tx, stream.id, attempt)
         if off or not stream.attempts:  # the first failure and the last one are told, those between are not news
             changes = {"problem": outcome.problem, "switched_off": off, "position": stream.position}
             store.record(tx, [stream_event(runtime, stream, Action.STREAM_FAIL, Actor("system"), changes)])
@@ -203,7 +219,13 @@ async def send_sample(runtime: Runtime, outgoing: Outgoing, stream: Stream, *, b
     line = json.dumps(sample, separators=(",", ":"))
     outcome = await send(runtime, outgoing, stream, [line], message=f"msg_{sample['id']}", kind="webhook.test")
     event = stream_event(runtime, stream, Action.STREAM_TEST, by, {"problem": outcome.problem})
-    await runtime.database.write(lambda tx: store.record(tx, [event]))
+    attempt = _attempt(runtime, now, outcome, (0, 0, 1))
+
+    def work(tx: Connection) -> None:
+        store.record(tx, [event])
+        streams_log.note(tx, stream.id, attempt)
+
+    await runtime.database.write(work)
     return outcome
 
 

@@ -10,7 +10,8 @@ class Organization:
     """A customer: owns connections, members and a contract.
 
     `admits_until` is the instant from which new people are refused, `access_until` the one from which holders are; both
-    are None while the contract runs and renews itself. `purchase_roles` may buy seats.
+    are None while the contract runs and renews itself. `purchase_roles` may buy seats. `it_contact` is told to whoever
+    has trouble logging in.
     """
 
     id: str
@@ -25,3 +26,4 @@ class Organization:
     admits_until: datetime | None
     access_until: datetime | None
     scim_mode: Literal["compatible", "strict"] = "compatible"
+    it_contact: str = ""

@@ -50,6 +50,22 @@ def every(tx: Connection) -> list[Organization]:
     return [_organization(row) for row in rows]
 
 
+def only_one(tx: Connection) -> Organization | None:
+    """Return the organization of an installation that has one alone; None for every other."""
+    rows = tx.execute(select(organization, _DOMAINS).limit(2)).all()
+    return _organization(rows[0]) if len(rows) == 1 else None
+
+
+def set_hold_for_waiting(tx: Connection, organization_id: str, *, on: bool) -> None:
+    """Keep free seats for whoever waits, or give them to whoever logs in first."""
+    tx.execute(update(organization).where(organization.c.id == organization_id).values(hold_for_waiting=on))
+
+
+def set_it_contact(tx: Connection, organization_id: str, text: str) -> None:
+    """Tell everybody who has trouble logging in whom to ask."""
+    tx.execute(update(organization).where(organization.c.id == organization_id).values(it_contact=text))
+
+
 def holds_for_waiting(tx: Connection, organization_id: str) -> bool:
     """Return whether the organization wants free seats to be kept for whoever waits."""
     query = select(organization.c.hold_for_waiting).where(organization.c.id == organization_id)
@@ -75,6 +91,7 @@ def _organization(row: Any) -> Organization:
         admits_until=_instant(row.admits_until_at),
         access_until=_instant(row.access_until_at),
         scim_mode=row.scim_mode,
+        it_contact=row.it_contact,
     )
 
 
@@ -90,6 +107,7 @@ def save(tx: Connection, value: Organization, *, at: datetime) -> None:
         "enabled": value.enabled,
         "locale": value.locale,
         "hold_for_waiting": value.hold_for_waiting,
+        "it_contact": value.it_contact,
         "scim_when_full": value.scim_when_full,
         "scim_mode": value.scim_mode,
         "purchase_roles": json.dumps(list(value.purchase_roles)),
@@ -106,9 +124,35 @@ def _micros(instant: datetime | None) -> int | None:
     return None if instant is None else to_micros(instant)
 
 
+def proven_domains(tx: Connection, organization_id: str) -> tuple[str, ...]:
+    """Return the domains that owners proved by DNS, whatever a file says."""
+    table = organization_domain.c
+    query = select(table.domain).where(table.organization == organization_id, table.proven_at.is_not(None))
+    return tuple(tx.execute(query.order_by(table.domain)).scalars())
+
+
+def add_proven_domain(tx: Connection, organization_id: str, domain: str, *, at: datetime) -> bool:
+    """Add a domain that was proven; False where it is an organization's already, be it this one's."""
+    table = organization_domain.c
+    if tx.execute(select(table.domain).where(table.domain == domain)).first():
+        return False
+    row = {"domain": domain, "organization": organization_id, "proven_at": to_micros(at)}
+    tx.execute(insert(organization_domain).values(row))
+    return True
+
+
+def drop_proven_domain(tx: Connection, organization_id: str, domain: str) -> bool:
+    """Take away a domain that was proven; False where there is no such one."""
+    table = organization_domain.c
+    mine = (table.organization == organization_id) & (table.domain == domain) & table.proven_at.is_not(None)
+    return bool(tx.execute(delete(organization_domain).where(mine)).rowcount)
+
+
 def _save_domains(tx: Connection, organization_id: str, domains: Sequence[str]) -> None:
     table = organization_domain.c
-    tx.execute(delete(organization_domain).where(table.organization == organization_id))
+    kept = proven_domains(tx, organization_id)
+    tx.execute(delete(organization_domain).where(table.organization == organization_id, table.proven_at.is_(None)))
+    domains = [domain for domain in domains if domain not in kept]
     taken = tx.execute(select(table.domain).where(table.domain.in_(list(domains)))).scalars().all()
     if taken:
         raise Conflict(f"domain {', '.join(taken)} belongs to another organization")

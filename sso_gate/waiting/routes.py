@@ -116,6 +116,7 @@ async def _page(
         reason_text=translations(language.tag).gettext(told.sentence),
         person_email=ticket.email,
         organization_name=organization.name if organization else "",
+        organization_slug=organization.slug if organization else "",
         refused_at=from_micros(ticket.refused_at),
         continue_url=_continue_url(runtime, ticket),
         can_mail=bool(runtime.settings.smtp_url),

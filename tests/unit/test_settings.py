@@ -16,6 +16,7 @@ from sso_gate.settings import (
     SettingsInvalid,
     load_settings,
     parse_duration,
+    parse_name_server,
     unknown_variables,
 )
 
@@ -81,6 +82,15 @@ def test_a_login_returns_to_hosts_alone(host):
 
 def test_hosts_may_have_a_port():
     assert load(RETURN_HOSTS="app.localhost:8081, [::1]:80").return_hosts == ("app.localhost:8081", "[::1]:80")
+
+
+@pytest.mark.parametrize("server", ["dns.example", "9.9.9.9:0", "9.9.9.9:65536", "[::1]:x", "9.9.9"])
+def test_a_name_server_is_an_address_perhaps_with_a_port(server):
+    (said,) = problems(DNS_SERVERS=f"9.9.9.9, {server}")
+    assert said.startswith("SSO_GATE_DNS_SERVERS: ")
+    named = ("9.9.9.9", "127.0.0.1:5353", "2620:fe::9:53", "[::1]:5353", "[2620:fe::9]:53")
+    found = [("9.9.9.9", 53), ("127.0.0.1", 5353), ("2620:fe::9:53", 53), ("::1", 5353), ("2620:fe::9", 53)]
+    assert [parse_name_server(name) for name in named] == found
 
 
 @given(st.integers(1, 10**6), st.integers(1, 60), st.sampled_from(sorted(UNITS)))

@@ -7,11 +7,13 @@ from datetime import timedelta
 from types import SimpleNamespace as Values
 from typing import Any
 
+from sso_gate.connections.domains import Looked, Record
 from sso_gate.console.provider_guides import GUIDES, guides_by_provider, our_values
 from sso_gate.console.webhooks import FAMILIES
 from sso_gate.errors import Reason
 from sso_gate.login.trace import not_enabled_yet, steps_passed, steps_until
 from sso_gate.notify.preferences import ALWAYS_OWNERS, KINDS
+from sso_gate.notify.streams_log import Attempt
 from sso_gate.protocols.protocol import Endpoints
 from tests.browser.pages.samples import NOW, ZONE, Sample, frame
 
@@ -36,6 +38,7 @@ def _access() -> Iterator[Sample]:
         name="Okta (Acme BR)",
         protocol="saml",
         enabled=True,
+        revision=3,
         settings=saml,
         attributes=attributes,
         roles={"gate-owners": "owner"},
@@ -48,6 +51,7 @@ def _access() -> Iterator[Sample]:
         "frame": frame("access"),
         "rows": [(okta, 12), (oidc, None)],
         "domains": ("acme.example",),
+        "it_contact": "it@acme.example, +55 11 5555 0100",
         "codes": [code],
         "zone": ZONE,
         "may_manage": True,
@@ -72,6 +76,8 @@ def _access() -> Iterator[Sample]:
         "may_manage": True,
         "tested": False,
         "own": True,
+        "affected": 104,
+        "codes": 0,
         "editable": True,
         "problem": "",
     }
@@ -104,6 +110,7 @@ def _access() -> Iterator[Sample]:
     passed = Values(steps=steps, person=person, reason="")
     yield Sample("trial-passed", "console/trace.html", {**trace, "trial": passed})
     yield from _wizard(saml, attributes)
+    yield from _domains()
     owners = [Values(email="ana@acme.example", name="Ana Souza"), Values(email="li@acme.example", name="")]
     issue = {"frame": frame("access"), "owners": owners, "email": "", "code": "", "address": "https://gate.example/x"}
     yield Sample("code-ask", "console/emergency_code.html", issue)
@@ -168,17 +175,32 @@ def _framed(**context: Any) -> dict[str, Any]:
     return {"frame": frame("access"), **context}
 
 
+def _domains() -> Iterator[Sample]:
+    asking = _framed(asked="", domain="", record=None, looked=None, proven=("filial.example",), errors=[])
+    yield Sample("domains", "console/domains.html", asking)
+    wrong = [{"field": "domain", "text": "Enter a domain name, such as acme.example"}]
+    yield Sample("domains-wrong", "console/domains.html", {**asking, "asked": "x y", "errors": wrong}, 422)
+    record = Record("_sso-gate.acme.com.br", "sso-gate=" + "0123456789" * 4)
+    shown = {**asking, "asked": "acme.com.br", "domain": "acme.com.br", "record": record}
+    yield Sample("domains-record", "console/domains.html", shown)
+    there = Looked(proven=False, found=("v=spf1 include:_spf.acme.example -all", "sso-gate=0000"))
+    yield Sample("domains-other", "console/domains.html", {**shown, "looked": there}, 409)
+    for name, looked in (("elsewhere", Looked(False, (), True)), ("silent", Looked(False, (), False, True))):
+        yield Sample(f"domains-{name}", "console/domains.html", {**shown, "looked": looked}, 409)
+
+
 def _notifications() -> Iterator[Sample]:
-    form = {f"{field}_{number}": "" for field in ("to", "also") for number in range(len(KINDS))}
+    form = {f"{field}_{number}": "" for field in ("to", "also", "chat") for number in range(len(KINDS))}
     page = {
         "frame": frame("notifications"),
         "kinds": KINDS,
         "always_owners": ALWAYS_OWNERS,
-        "form": {**form, "to_1": "primary_owner", "also_3": "it@acme.example", "seats_left": ""},
+        "form": {**form, "to_1": "primary_owner", "chat_0": "1", "also_3": "it@acme.example", "seats_left": ""},
         "few": 8,
         "by_size": 8,
         "purchased": 100,
         "mail": True,
+        "chat": "https://hooks.slack.com",
         "domains": ("acme.example",),
         "done": "saved",
         "errors": [],
@@ -186,7 +208,7 @@ def _notifications() -> Iterator[Sample]:
     yield Sample("notifications", "console/notifications.html", page)
     text = "Use at most five addresses in the domains of your organization"
     wrong = [{"field": "also_3", "text": text, "detail": "it@elsewhere.example"}]
-    bad = {**page, "mail": False, "done": "", "errors": wrong}
+    bad = {**page, "mail": False, "chat": "", "done": "", "errors": wrong}
     yield Sample("notifications-wrong", "console/notifications.html", bad, 422)
 
 
@@ -212,11 +234,16 @@ def _webhooks() -> Iterator[Sample]:
     wrong = [{"field": "url", "text": "Enter an https address", "detail": ""}]
     bad = {**page, "destinations": [], "form": {**form, "url": "http://x"}, "errors": wrong}
     yield Sample("webhooks-wrong", "console/webhooks.html", bad, 422)
-    one = {"frame": frame("developer"), "address": address, "behind": 3}
+    attempts = [
+        Attempt(NOW, 41, 58, 12, 230, ""),
+        Attempt(NOW - timedelta(minutes=5), 41, 58, 12, 15_020, "no answer within 20 s"),
+        Attempt(NOW - timedelta(days=1), 40, 40, 1, 88, ""),
+    ]
+    one = {"frame": frame("developer"), "address": address, "behind": 3, "attempts": attempts}
     arrived, lost = Values(problem=""), Values(problem="answered with 500")
     yield Sample("webhook", "console/webhook.html", {**one, "stream": well, "tried": arrived})
     yield Sample("webhook-fails", "console/webhook.html", {**one, "stream": failing, "tried": lost})
-    yield Sample("webhook-off", "console/webhook.html", {**one, "stream": off, "tried": None})
+    yield Sample("webhook-off", "console/webhook.html", {**one, "stream": off, "tried": None, "attempts": []})
     made = {"frame": frame("developer"), "stream": well, "address": address, "secret": "whsec_" + "s" * 44}
     yield Sample("webhook-secret", "console/webhook_secret.html", made, 201)
 

@@ -48,15 +48,18 @@ FRAME = Values(
     person_email="ana@acme.example",
     areas=("members", "billing", "access", "audit", "notifications", "developer"),
     current="billing",
-    waiting=0,
+    banner=None,
+    stay=Values(until=NOW + timedelta(hours=8), latest=NOW + timedelta(hours=24), left=28_800, extends=True),
 )
 SEATS = Values(purchased=100, in_use=96, reserved=4, available=0, waiting=7, as_of=NOW)
+TABS = {"invites": 2, "requests": 25, "inactive": 5}
 ROOMY = Values(purchased=100, in_use=61, reserved=4, available=35, waiting=0, as_of=NOW)
 
 
-def frame(current: str = "billing", waiting: int = 0) -> Values:
-    """The frame of a console page in this area."""
-    return Values(**{**vars(FRAME), "current": current, "waiting": waiting})
+def frame(current: str = "billing", waiting: int = 0, left: int | None = None) -> Values:
+    """The frame of a console page in this area, with a banner of who waits, or of how few seats are left."""
+    told = Values(waiting=waiting, left=left or 0, seen=1) if waiting or left is not None else None
+    return Values(**{**vars(FRAME), "current": current, "banner": told})
 
 
 def person(email: str, state: str, **values: Any) -> Values:
@@ -148,6 +151,7 @@ def denied(state: str, family: str = "seat", **values: Any) -> dict[str, Any]:
     given = {
         "person_email": "ana@acme.example",
         "organization_name": "Acme Ltda.",
+        "organization_slug": "acme",
         "state": state,
         "ticket": "t" * 22,
         "reference": "9Q2W-7KXM",
@@ -182,6 +186,7 @@ def _login() -> Iterator[Sample]:
         "bind": "",
         "choices": [],
         "last_connection": None,
+        "organization_slug": "acme",
         "show_break_glass": False,
     }
     yield Sample("login", "login/login.html", plain)
@@ -194,7 +199,7 @@ def _login() -> Iterator[Sample]:
     )
     yield Sample("break-glass", "login/break_glass.html", {"email": "", "error": ""})
     yield Sample("break-glass-wrong", "login/break_glass.html", {"email": "ana@acme.example", "error": "wrong"}, 422)
-    yield Sample("help", "login/help.html", {"contact": ""})
+    yield Sample("help", "login/help.html", {"contact": "it@acme.example, +55 11 5555 0100"})
     steps = steps_until(Reason.RESPONSE_EXPIRED, "812 s")
     person = {"subject": "00u1", "email": "ana@acme.example", "name": "", "groups": ""}
     trial = {"connection_name": "Okta (Acme BR)", "steps": steps, "person": person, "refused": True}
@@ -267,7 +272,8 @@ def _billing() -> Iterator[Sample]:
         renewal=renewal_line(CONTRACT, 120, NOW),
         seats_after=120,
     )
-    what_if = Values(add="20", on="2027-06-15", preview=preview, problem=None)
+    lasting = Values(add=20, last_until=date(2027, 10, 3))
+    what_if = Values(add="20", on="2027-06-15", preview=preview, outlook=lasting, problem=None)
     roomy = {
         **home,
         "frame": frame(),
@@ -278,6 +284,8 @@ def _billing() -> Iterator[Sample]:
         "what_if": what_if,
     }
     yield Sample("billing-roomy", "console/billing.html", roomy)
+    short = {**roomy, "frame": frame(left=2), "seats": Values(**{**vars(ROOMY), "available": 2})}
+    yield Sample("billing-short", "console/billing.html", short)
     yield Sample("billing-viewer", "console/billing.html", {**home, "may_buy": False, "invoices": [], "people": []})
     edit = {
         "frame": frame(),
@@ -327,7 +335,13 @@ def _billing() -> Iterator[Sample]:
 
 def member(email: str, role: str, state: str, **values: Any) -> Values:
     """One member."""
-    given = {"id": f"mem_{email.partition('@')[0]}", "name": "", "last_login": None}
+    given = {
+        "id": f"mem_{email.partition('@')[0]}",
+        "name": "",
+        "last_login": None,
+        "source": "login",
+        "seat_since": NOW if state == "held" else None,
+    }
     return Values(email=email, role=role, state=state, **{**given, **values})
 
 
@@ -357,18 +371,20 @@ def _settings() -> Iterator[Sample]:
         member("bruno.albuquerque.de.vasconcellos@filial.acme.example", "admin", "held", name="Bruno Albuquerque"),
         member("eva@acme.example", "user", "waiting"),
         member("joão@acme.example", "user", "blocked"),
-        member("li@acme.example", "owner", "released", name="Li Wei"),
+        member("li@acme.example", "owner", "held", name="Li Wei"),
     ]
     members = {
         "frame": frame("members"),
         "zone": ZONE,
         "members": people,
-        "asked": {"q": "", "role": "", "state": "held", "sort": "email"},
-        "sort_links": dict.fromkeys(("email", "role", "seat", "login"), "?sort=-email"),
+        "asked": {"q": "", "role": "", "state": "held", "source": "", "unused": "60", "sort": "login"},
+        "sort_links": dict.fromkeys(("email", "role", "seat", "source", "login"), "?sort=-email"),
         "csv": "/settings/members/export.csv",
         "may_manage": True,
-        "waiting_count": 4,
-        "invite_count": 2,
+        "may_hand_over": True,
+        "tabs": TABS,
+        "current": "inactive",
+        "unused_days": (30, 60, 90, 180),
         "older": "?after=li",
         "newer": "",
         "done": "released",
@@ -377,10 +393,11 @@ def _settings() -> Iterator[Sample]:
     yield Sample(
         "members-none",
         "console/members.html",
-        {**members, "members": [], "may_manage": False, "done": "", "older": ""},
+        {**members, "members": [], "may_manage": False, "tabs": None, "current": "members", "done": "", "older": ""},
     )
     release = {"frame": frame("members"), "member": people[1], "next_in_line": PEOPLE[2], "taker": "", "errors": []}
     yield Sample("member-release", "console/member_release.html", release)
+    yield Sample("member-primary", "console/member_primary.html", {"frame": frame("members"), "member": people[4]})
     wrong = [{"field": "email", "text": "Enter an email address, such as ana@example.com"}]
     yield Sample(
         "member-release-wrong",
@@ -395,11 +412,12 @@ def _settings() -> Iterator[Sample]:
             "frame": frame("members"),
             "zone": ZONE,
             "people": PEOPLE,
-            "waiting_count": 25,
-            "invite_count": 0,
+            "tabs": TABS,
             "older": "?page=2",
             "newer": "",
             "may_buy": False,
+            "told_at": NOW,
+            "done": True,
             "errors": [],
         },
     )
@@ -411,7 +429,7 @@ def _settings() -> Iterator[Sample]:
         "frame": frame("members", waiting=4),
         "zone": ZONE,
         "invites": invited,
-        "waiting_count": 4,
+        "tabs": TABS,
         "available": 0,
         "days": 14,
         "can_mail": True,

@@ -5,7 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from sso_gate.apply.apply import apply
+from sso_gate.apply.file import read_file
 from tests.unit.console.gate import plain
+from tests.unit.console.test_numbers import done
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -138,7 +141,7 @@ def test_members_are_found_by_role_and_seat_ordered_and_taken_away_as_a_table(ga
     table = ana.get("/settings/members/export.csv?role=user&sort=-email")
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     lines = table.text.splitlines()
-    assert lines[0] == "email,name,role,seat,last_login"
+    assert lines[0] == "email,name,role,seat,source,seat_since,last_login"
     assert [line.partition(",")[0] for line in lines[1:]] == ["leo@acme.example", "finance@acme.example"]
     with gate.browser("finance") as finance:
         assert finance.get("/settings/members/export.csv").status_code == 404
@@ -153,3 +156,35 @@ def test_the_review_says_where_the_invoice_goes_and_that_a_po_number_is_wanted(a
     page = plain(ana.get("/settings/billing/seats/review?add=1").text)
     assert "PO number (optional)" in page
     assert "The invoice goes to" not in page, "nobody has said where"
+
+
+def test_an_owner_says_whom_people_ask_and_everybody_with_trouble_reads_it(gate, ana):
+    told = "it@acme.example, <b>+55 11 5555</b>"
+    assert ana.post("/settings/access/_contact", data={"it_contact": told}).status_code == 303
+    assert 'value="it@acme.example, &lt;b&gt;' in ana.get("/settings/access").text
+    with gate.browser() as nobody:
+        assert "Your IT team: it@acme.example, &lt;b&gt;+55 11 5555" in plain(nobody.get("/login/help?org=acme").text)
+        assert "Your IT team:" in nobody.get("/login/help").text, "the only organization there is"
+        assert "Your IT team:" not in nobody.get("/login/help?org=other").text
+        assert 'href="/login/help?org=acme"' in nobody.get("/login?org=acme&choose=1").text
+    assert "organization.update" in ana.get("/settings/audit?action=organization.update").text
+
+
+def test_an_owner_chooses_whether_free_seats_are_held_and_a_file_that_is_silent_leaves_it_so(gate, ana):
+    home = "/settings/billing"
+    assert "Seats that become free are held for people who wait" in ana.get(home).text
+    assert ana.post(f"{home}/hold", data={"hold": "off"}).headers["location"] == f"{home}#waiting"
+    assert "Seats that become free go to whoever logs in first." in ana.get(home).text
+
+    async def applied(runtime, _organization):
+        wanted, text = read_file(gate.file)
+        await apply(runtime, wanted, folder=gate.file.parent, text=text, name="acme.toml")
+
+    done(gate, applied)
+    assert "Seats that become free go to whoever logs in first." in ana.get(home).text
+    ana.post(f"{home}/hold", data={"hold": "on"})
+    assert "are held for people who wait" in ana.get(home).text
+    with gate.browser("finance") as finance:
+        assert f"{home}/hold" not in finance.get(home).text
+        unknown, answer = finance.get("/no/such/path"), finance.post(f"{home}/hold", data={"hold": "off"})
+        assert (answer.status_code, answer.content) == (404, unknown.content)

@@ -46,8 +46,10 @@ def test_every_number_says_what_it_counts_and_leads_to_those_who_are_counted(gat
         "As of Mar 1, 2026",
     ):
         assert said in page
-    for link in ("/settings/members", "#waiting"):
+    for link in ("/settings/members?state=held", "#waiting"):
         assert f'<a href="{link}">See who</a>' in text
+    for link in ("/settings/billing/invoices", "/settings/members/invites"):
+        assert f'<a href="{link}">' in text
     assert ana.get(HOME + "?lang=pt-BR").text.count("Ver quem") >= 2
 
 

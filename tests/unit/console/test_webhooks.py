@@ -57,7 +57,9 @@ def test_a_webhook_is_made_tried_switched_and_removed_and_its_secret_is_seen_onc
         assert first not in page
         assert "seat.grant" in page
         assert "auth.login" not in page
+        assert "Nothing was sent yet." in page
         tried = near.post(f"{own}/test", headers=FORM)
+        assert "Delivered Sample" in plain(tried.text)
         assert "The sample was delivered." in tried.text
         assert json.loads(listener.received())["type"] == "webhook.test"
     assert "The sample did not arrive:" in near.post(f"{own}/test", headers=FORM).text

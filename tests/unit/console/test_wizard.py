@@ -179,3 +179,28 @@ def test_nobody_but_owners_finds_the_forms(gate, okta):
 def test_a_form_of_another_site_makes_nothing(ana):
     answer = ana.post(f"{NEW}/oidc", data=NAMED, headers={"sec-fetch-site": "cross-site"})
     assert answer.status_code == 403
+
+
+def test_a_connection_is_removed_once_it_is_off_and_its_name_is_not_used_again(gate, ana, okta):
+    gate.passed_trial("acme-okta")
+    assert ana.post(f"{okta}/enable", headers=FORM).status_code == 303
+    assert ana.post(f"{okta}/remove", headers=FORM).status_code == 409, "people log in by it"
+    assert ana.post(f"{okta}/disable", headers=FORM).status_code == 303
+    assert f"{okta}/remove" in ana.get(okta).text
+    assert ana.post(f"{okta}/remove", headers=FORM).headers["location"] == "/settings/access"
+    assert "acme-okta" not in ana.get("/settings/access").text
+    for answer in (ana.get(okta), ana.get(f"{okta}/edit"), ana.post(f"{okta}/enable", headers=FORM)):
+        assert answer.status_code == 404
+    assert sent(ana, f"{NEW}/okta-saml", upload=metadata()).status_code == 422, "the name stays taken"
+    with gate.browser() as nobody:
+        assert nobody.get("/login/acme-okta").status_code != 302
+    assert "connection.delete" in ana.get("/settings/audit?action=connection.delete").text
+
+
+def test_what_a_file_says_is_not_removed_here_and_nobody_else_finds_the_way(gate, ana):
+    path = "/settings/access/acme-oidc/remove"
+    assert ana.post(path, headers=FORM).status_code == 409
+    assert path not in ana.get("/settings/access/acme-oidc").text
+    with gate.browser("leo") as leo:
+        unknown, answer = leo.get("/no/such/path"), leo.post(path, headers=FORM)
+        assert (answer.status_code, answer.content) == (404, unknown.content)

@@ -11,7 +11,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from sso_gate.admission.invites import invite
 from sso_gate.admission.settle import Denied
+from sso_gate.audit.event import Actor
 from sso_gate.billing import purchase
+from sso_gate.errors import Conflict
+from sso_gate.notify.asking import ask_owners_to_look
 from sso_gate.notify.owners import left_when_nearly_full, tell_owners
 from sso_gate.worker import keep_promises
 from tests.support.gates import OPERATOR, Gate, MovingClock, make_organization, open_gate, person
@@ -72,6 +75,19 @@ async def test_owners_are_told_once_that_people_wait_with_a_link_that_is_filled_
     assert len(waiting) == 1
     assert waiting[0]["to"].startswith("owner@")
     assert "https://gate.acme.example/settings/billing/seats/edit?add=1" in waiting[0].get_content()
+
+
+async def test_an_administrator_asks_owners_to_look_and_they_read_who_asks(mailing, postbox, moving_clock):
+    async with mailing() as gate:
+        organization, _ = await full_house(gate)
+        await everything_said(gate)
+        moving_clock.move(timedelta(minutes=5))
+        await ask_owners_to_look(gate.runtime, organization.id, by=Actor("user", "mem_1", "leo@acme.example"))
+        with pytest.raises(Conflict):
+            await ask_owners_to_look(gate.runtime, organization.id, by=Actor("user", "mem_1", "leo@acme.example"))
+        await everything_said(gate)
+    said = [one.get_content() for one in postbox[0].letters if "can't log in" in one["subject"]]
+    assert ["leo@acme.example asks you to have a look." in text for text in said] == [False, True]
 
 
 async def test_more_people_within_the_hour_are_told_together(mailing, postbox, moving_clock):
@@ -141,3 +157,21 @@ async def test_without_a_mail_server_nothing_is_promised(inside):
 )
 def test_nearly_full_depends_on_the_size(purchased, left):
     assert left_when_nearly_full(purchased) == left
+
+
+async def test_owners_are_reminded_once_after_a_day_and_told_when_nobody_waits_any_more(mailing, postbox, moving_clock):
+    async with mailing() as gate:
+        organization, _ = await full_house(gate)
+        for _ in range(4):
+            await everything_said(gate)
+            moving_clock.move(timedelta(hours=24))
+        assert len([one for one in postbox[0].letters if "can't log in" in one["subject"]]) == 2
+        quote = await purchase.review(gate.runtime, organization=organization, add=1)
+        await purchase.order(
+            gate.runtime, organization=organization, by=OPERATOR, quote_id=quote.id, idempotency_key="one"
+        )
+        await everything_said(gate)
+        await everything_said(gate)
+    solved = [one for one in postbox[0].letters if one["subject"].startswith("Solved:")]
+    assert [one["subject"] for one in solved] == [f"Solved: nobody waits for a seat in {organization.name} any more"]
+    assert solved[0]["to"].startswith("owner@")
