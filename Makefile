@@ -31,7 +31,7 @@ demo: install ## Start everything on loopback and print the links to open
 	@$(BIN)/sso-gate demo
 
 test: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The whole suite; ARGS="tests/unit -x" for a part of it
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The long programmes: fault runs and storms
 	@$(BIN)/python -m pytest -m soak $(ARGS)

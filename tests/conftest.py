@@ -12,8 +12,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import loopback, statements
 from tests.support.canaille_provisioner import OLDER_CLIENT
@@ -39,7 +41,7 @@ LEFT_OUT = "leaves out what needs "
 # What takes longest goes first, so that at the end no worker is alone with it; all else keeps its random order.
 TELLS_FIRST = ("attacks", "integration", "browser", "architecture", "conformance", "support")
 # One worker runs all tests that talk to the running gates: they are started once then.
-WITH_RUNNING_GATES = re.compile(r"attacks/|integration/(scim/|sign_in/|test_)")
+WITH_RUNNING_GATES = re.compile(r"tests/(attacks/|integration/(scim/|sign_in/|test_))")
 
 
 def _is_here(name: str) -> bool:
@@ -60,10 +62,18 @@ def _turn(item: pytest.Item) -> int:
     return TELLS_FIRST.index(folder) if folder in TELLS_FIRST else len(TELLS_FIRST)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Say what goes to one worker together: all of a file, and all files that share the running gates."""
-    file = item.path.relative_to(Path(__file__).parent).as_posix()
-    item.add_marker(pytest.mark.xdist_group("gates" if WITH_RUNNING_GATES.match(file) else file))
+class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist says no types
+    """Gives a worker whole files, and one of them every file that shares the running gates."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "gates" if WITH_RUNNING_GATES.match(file) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """Say what goes to one worker together."""
+    return _ByFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)

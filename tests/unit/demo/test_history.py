@@ -28,7 +28,11 @@ TODAY = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 async def past(world, valkey, sqlite_url, tmp_path):
     file = write_story(tmp_path, world.provider, today=TODAY.date())
     clock = Travelled(datetime.combine(first_day(TODAY.date()), time(12), UTC))
-    runtime = open_runtime(Settings(database_url=sqlite_url, redis_url=valkey.url, secret_keys=("k" * 43,)), clock)
+    near = {"allow_private_networks": "127.0.0.0/8"}
+    settings = Settings.model_validate(
+        {"database_url": sqlite_url, "redis_url": valkey.url, "secret_keys": ("k" * 43,), **near}
+    )
+    runtime = open_runtime(settings, clock)
     await migrate(runtime.database)
     wanted, text = read_file(file)
     await apply(runtime, wanted, folder=tmp_path, text=text, name=file.name, maker="demo")
