@@ -41,7 +41,9 @@ LEFT_OUT = "leaves out what needs "
 # What takes longest goes first, so that at the end no worker is alone with it; all else keeps its random order.
 TELLS_FIRST = ("attacks", "integration", "browser", "architecture", "conformance", "support")
 # One worker runs all tests that talk to the running gates: they are started once then.
-WITH_RUNNING_GATES = re.compile(r"tests/(attacks/|integration/(scim/|sign_in/|test_))")
+WITH_RUNNING_GATES = re.compile(
+    r"tests/(attacks/|integration/(scim/|sign_in/|test_|audit/test_(every_change|page|program)|seats/test_(beside|outages)))"
+)
 
 
 def _is_here(name: str) -> bool:
