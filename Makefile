@@ -39,7 +39,7 @@ soak: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## The long programmes: fault runs an
 bench: $(TESTABLE) $(PROVIDERS) $(CANAILLE) ## Measurements, printed
 	@$(BIN)/python -m pytest -m bench -p no:randomly --capture=no $(ARGS)
 
-lint: $(TESTABLE) ## ruff, mypy and the import contracts (also part of `make test`)
+lint: $(TESTABLE) ## mypy, ruff and the import contracts (the last two are part of `make test`)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""The linters and the import contracts have nothing to say."""
+"""The linters and the import contracts have nothing to say; `make lint` asks mypy as well, which takes longer."""
 
 import subprocess
 import sys
@@ -16,10 +16,9 @@ BIN = Path(sys.executable).parent
     [
         ("ruff", "check", "--quiet", "."),
         ("ruff", "format", "--quiet", "--check", "."),
-        ("mypy", "--no-error-summary"),
         ("lint-imports", "--no-cache"),
     ],
-    ids=["ruff check", "ruff format", "mypy --strict", "import contracts"],
+    ids=["ruff check", "ruff format", "import contracts"],
 )
 def test_clean(command):
     done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -12,10 +12,10 @@ from tests.support.browser_jar import BrowserJar
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
-    """A gate with tight limits, two public processes, and its secret from a file."""
+    """A gate with tight limits, and its secret from a file."""
     file = tmp_path_factory.mktemp("secrets") / "keys"
     file.write_text(f"{SECRET_KEYS}\n")
-    limits = {"LOGIN_RATE": "4/1m", "SESSION_IDLE": "2s", "SESSION_MAX": "1h", "QUOTE_TTL": "1s", "WORKERS": "2"}
+    limits = {"LOGIN_RATE": "4/1m", "SESSION_IDLE": "2s", "SESSION_MAX": "1h", "QUOTE_TTL": "1s"}
     running = RunningGate(**limits, SECRET_KEYS="", SECRET_KEYS_FILE=str(file))
     yield running
     running.close()

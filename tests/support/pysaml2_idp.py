@@ -37,6 +37,8 @@ RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 class Pysaml2Idp:
     """One provider; `trust` a service provider's metadata before a login."""
 
+    slo_url = SLO_URL
+
     def __init__(self, *, entity_id: str = "https://pysaml2.example/metadata", encrypt: bool = False) -> None:
         """Make its key and configuration in a folder of its own."""
         self.entity_id = entity_id
@@ -153,23 +155,24 @@ class Pysaml2Idp:
     def _attributes(self, person: Person) -> dict[str, Any]:
         return {"mail": [person.email], "displayName": [person.name], "isMemberOf": list(person.groups)}
 
+    @contextmanager
+    def encrypting_with_gcm(self) -> Iterator[None]:
+        """Encrypt assertions with AES-GCM; pysaml2 has no setting for that, and takes 3DES by itself."""
+        by_program = saml2.sigver.CryptoBackendXmlSec1.encrypt_assertion
+
+        def with_aes(
+            program: Any, statement: Any, enc_key: Any, template: Any, _key_type: Any, node_xpath: Any = None
+        ) -> Any:
+            return by_program(program, statement, enc_key, template, "aes-256", node_xpath)
+
+        gcm = partial(saml2.sigver.pre_encryption_part, msg_enc="http://www.w3.org/2009/xmlenc11#aes256-gcm")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self, "_encrypt", True)
+            patch.setattr(saml2.entity, "pre_encryption_part", gcm)
+            patch.setattr(saml2.sigver.CryptoBackendXmlSec1, "encrypt_assertion", with_aes)
+            yield
+
     def close(self) -> None:
         """Forget everybody."""
         self._server.close()
         self._folder.cleanup()
-
-
-@contextmanager
-def encrypting_with_gcm(provider: Pysaml2Idp) -> Iterator[None]:
-    """Have the provider encrypt its assertions with AES-GCM; it has no setting for that, and takes 3DES by itself."""
-    by_program = saml2.sigver.CryptoBackendXmlSec1.encrypt_assertion
-
-    def with_aes(self: Any, statement: Any, enc_key: Any, template: Any, _key_type: Any, node_xpath: Any = None) -> Any:
-        return by_program(self, statement, enc_key, template, "aes-256", node_xpath)
-
-    gcm = partial(saml2.sigver.pre_encryption_part, msg_enc="http://www.w3.org/2009/xmlenc11#aes256-gcm")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provider, "_encrypt", True)
-        patch.setattr(saml2.entity, "pre_encryption_part", gcm)
-        patch.setattr(saml2.sigver.CryptoBackendXmlSec1, "encrypt_assertion", with_aes)
-        yield

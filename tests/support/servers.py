@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-_OTHER_NAMES = {"chromium": ("chromium-browser", "google-chrome", "google-chrome-stable")}
+# The first that is there. The headless shell is the same browser without windows, for half of the CPU.
+_NAMES = {
+    "chromium": ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+}
 
 
 class ServerFailed(RuntimeError):
@@ -35,7 +38,7 @@ def program(name: str) -> str | None:
     Also found: what a wheel of the virtual environment brought, and what lies outside of a user's PATH (`/usr/sbin`).
     """
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
-    found = (shutil.which(each, path=os.pathsep.join(folders)) for each in (name, *_OTHER_NAMES.get(name, ())))
+    found = (shutil.which(each, path=os.pathsep.join(folders)) for each in _NAMES.get(name, (name,)))
     return next(filter(None, found), None)
 
 

@@ -9,7 +9,6 @@ import pytest
 from tests.integration.gate import Api, Organization
 from tests.integration.people import session_of
 from tests.support.people import Person
-from tests.support.pysaml2_idp import SLO_URL, encrypting_with_gcm
 
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 
@@ -44,14 +43,14 @@ def company(gate, pysaml2_idp):
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
 def test_sign_in_and_out_with_both_sides_told(company, browser_jar, encrypted):
     if encrypted:
-        with encrypting_with_gcm(company.provider):
+        with company.provider.encrypting_with_gcm():
             page = company.sign_in(browser_jar)
     else:
         page = company.sign_in(browser_jar)
     assert (page.status, page.location) == (303, f"{company.gate.origin}/settings/access"), page.text
     page = browser_jar.post(f"{company.gate.origin}/logout", {}, initiator=f"{company.gate.origin}/")
     assert page.status == 303
-    assert page.location.startswith(SLO_URL)
+    assert page.location.startswith(company.provider.slo_url)
     assert not session_of(browser_jar)
     back = browser_jar.get(company.provider.answer_logout(page.location))
     assert (back.status, back.location) == (303, f"{company.gate.origin}/signed-out?provider=1")
@@ -65,6 +64,6 @@ def test_the_provider_ends_the_session_and_hears_that_it_is_done(company, browse
     slo = f"{company.gate.origin}/sso/saml/{company.saml}/slo"
     page = browser_jar.get(company.provider.begin_logout(company.person, company.metadata_url, slo))
     assert page.status == 303, page.text
-    assert page.location.startswith(f"{SLO_URL}?SAMLResponse=")
+    assert page.location.startswith(f"{company.provider.slo_url}?SAMLResponse=")
     assert browser_jar.get(f"{company.gate.origin}/").status == 302
     assert company.logouts()[-1] == "success"

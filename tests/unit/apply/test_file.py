@@ -4,7 +4,7 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sso_gate.apply.file import RESERVED, read_file
@@ -46,6 +46,7 @@ def written(file):
 
 
 @given(FILES)
+@settings(max_examples=30, deadline=None)
 def test_every_place_in_a_file_has_the_line_that_says_it(file):
     text, places = written(file)
     assert tomllib.loads(text) == file
@@ -53,6 +54,7 @@ def test_every_place_in_a_file_has_the_line_that_says_it(file):
 
 
 @given(FILES, KEYS)
+@settings(max_examples=30, deadline=None)
 def test_a_key_that_is_missing_has_the_line_of_its_table(file, key):
     text, places = written(file)
     for place, line in places.items():

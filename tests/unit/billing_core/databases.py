@@ -57,7 +57,7 @@ def clear(engine: Engine) -> None:
 def postgresql() -> Iterator[Engine]:
     """An engine on a server that listens on a socket in a folder of its own and is stopped afterwards."""
     programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         _run(programs / "initdb", "-D", folder / "data", "-U", "billing", "-A", "trust", "-E", "utf8", "--no-sync")
         options = f"-k {folder} -c listen_addresses= -c fsync=off -c synchronous_commit=off -c max_connections=60"

@@ -34,7 +34,7 @@ KEYS = st.dictionaries(
     JSON | st.sampled_from(["RSA", "EC", "OKP", "oct", "P-256", "Ed25519", "AQAB"]),
     max_size=8,
 )
-quietly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+quietly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 
 
 def tried(call, *arguments, **options):

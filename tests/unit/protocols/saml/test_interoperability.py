@@ -123,10 +123,8 @@ def test_pysaml2_encrypts_with_3des_by_itself_and_is_refused(encrypting_pysaml2)
 
 
 def test_the_signed_and_encrypted_assertion_of_pysaml2_that_python3_saml_rejects_is_accepted(pysaml2_idp):
-    from tests.support.pysaml2_idp import encrypting_with_gcm  # half a second, for those who use it
-
     world = pysaml2_world(pysaml2_idp).with_settings(encrypted_assertions="require")
     departure = asked(world)
-    with encrypting_with_gcm(pysaml2_idp):
+    with pysaml2_idp.encrypting_with_gcm():
         identity = finished(world, pysaml2_idp.login(ANA, departure.url), departure)
     assert (identity.email, identity.name) == (ANA.email, ANA.name)
