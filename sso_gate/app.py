@@ -5,13 +5,15 @@ listens elsewhere.
 """
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
 from typing import TypedDict
 
 from starlette.applications import Starlette
-from starlette.routing import Match, Router
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sso_gate.admission.admit import Door
@@ -67,10 +69,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         fresh.cancel()
         await runtime.close()
 
-    routes = [
+    routes: list[BaseRoute] = [
+        *login_routes(),  # first, because they are looked for in this order
         *home_routes(),
         *stay_routes(),
-        *login_routes(),
         *waiting_routes(),
         *forward_auth_routes(),
         *host_routes(),
@@ -80,7 +82,25 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ASGIApp:
         *health_routes(),
         *static_routes(),
     ]
+    _answer_directly(routes)
     return _within(Router(routes, redirect_slashes=False, lifespan=lifespan), runtime)
+
+
+class _Answering:
+    """A handler as an application. The framework's own one handles exceptions besides, which is `ProblemBoundary`'s."""
+
+    def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
+        self.handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _answer_directly(routes: Iterable[BaseRoute]) -> None:
+    for route in routes:
+        if isinstance(route, Route) and iscoroutinefunction(route.endpoint):
+            route.app = _Answering(route.endpoint)
 
 
 class _Raising:
@@ -89,9 +109,9 @@ class _Raising:
     def __init__(self, router: Router) -> None:
         self.router = router
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         scope["app"] = self  # with it the router raises 404 and 405 instead of answering them itself
-        await self.router(scope, receive, send)
+        return self.router(scope, receive, send)
 
 
 class _KnownPaths:
@@ -104,10 +124,10 @@ class _KnownPaths:
         self.app = app
         self.routes = router.routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"} and not self._knows(scope):
             raise NotFound("no such path")
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _knows(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
@@ -121,7 +141,7 @@ def _within(router: Router, runtime: Runtime) -> ASGIApp:
         return await Recheck.of(runtime).signed_in(cookie)
 
     # Behind these no handler reads more than its own bound, so that what is too large can be put on record.
-    limits = {"/sso/": sys.maxsize, "/scim/": sys.maxsize, "/settings/access/": UPLOAD_BYTES}
+    limits = {"/sso/": None, "/scim/": None, "/settings/access/": UPLOAD_BYTES}
     app: ASGIApp = BodyLimits(_Raising(router), by_prefix=limits)
     app = cross_origin_protection(app, public_origin=settings.origin)
     app = _KnownPaths(app, router)

@@ -6,7 +6,6 @@ decision joins its organization's batch (C), SQL decides and records in one tran
 (F). A crash after any step leaves nothing that time or the next login does not mend.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -61,14 +60,8 @@ class Door:
         hint = await self.counter.ask(token.organization, room=pending_key(token), seconds=PENDING_SECONDS)
         answer = await self.combiner.settle(login, hint)
         if isinstance(answer, Denied):
-            await self._forget(token)
-            return answer
+            return answer  # the room that was made opens nothing and runs out by itself
         return await self._open(token, self._session(login, answer, token, logout, asked_at), names)
-
-    async def _forget(self, token: SessionToken) -> None:
-        # A pending session opens nothing and runs out by itself.
-        with contextlib.suppress(Unavailable):
-            await self.sessions.end(token)
 
     async def _open(self, token: SessionToken, session: Session, names: Sequence[str] = ()) -> Admission:
         if not await self.sessions.activate(token, session, names=names):

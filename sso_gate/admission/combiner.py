@@ -30,7 +30,8 @@ from sso_gate.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
-BATCH = 32  # more would hardly cost less each, and keeps other organizations waiting for the one writer of SQLite
+BATCH = 32  # more would hardly cost less each
+BATCH_AMONG_OTHERS = 8  # while other organizations wait too: SQLite has one writer, and they come next
 QUEUE = 4096  # more would wait longer than a browser does
 
 
@@ -82,7 +83,8 @@ class Combiner:
         batch: list[_Waiting] = []
         try:
             while queue:
-                batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+                most = BATCH if len(self._queues) == 1 else BATCH_AMONG_OTHERS
+                batch = [queue.popleft() for _ in range(min(most, len(queue)))]
                 await self._decide(organization, batch)
         finally:
             self._queues.pop(organization, None)
@@ -207,7 +209,7 @@ def _replayed(tx: Connection, organization: str, login: Login, clock: Clock) -> 
         actor=Actor("user", "", proved.email or "", proved.subject),
         reason=Reason.REPLAYED,
         reference=new_reference(),
-        via=Via(proved.connection, proved.protocol),
+        via=Via.of(proved),
         client=login.client,
         attempt=login.attempt,
     )

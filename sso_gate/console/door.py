@@ -24,11 +24,13 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 MAX_RETURN_LENGTH = 1500
 # What somebody who may only view an area gets to see of it; everything else there needs MANAGE.
 _VIEWS = {
-    Area.BILLING: re.compile(r"/settings/billing(/invoices(/[^/]+)?)?"),
+    Area.BILLING: re.compile(r"/settings/billing(/details|/invoices(/[^/]+)?)?"),
     Area.MEMBERS: re.compile(r"/settings/members(/export\.csv)?"),
     Area.ACCESS: re.compile(r"/settings/access(/[^/]+(/tests/[^/]+)?)?"),
-    Area.AUDIT: re.compile(r"/settings/audit(/[^/]+)?"),
+    Area.AUDIT: re.compile(r"/settings/audit(/[^/]+)?|/settings/audit/exports/[^/]+(/file)?"),
 }
+# What they may ask for by a form besides: it changes nothing of the area.
+_ASKED_FOR = {Area.AUDIT: re.compile(r"/settings/audit/exports")}
 
 
 class Visitor(Protocol):
@@ -49,10 +51,11 @@ class Door:
         self.app = app
         self.signed_in = signed_in
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"} or not is_inside(scope["path"]):
-            await self.app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        known = scope["type"] in {"http", "websocket"} and is_inside(scope["path"])
+        return (self._guarded if known else self.app)(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -83,7 +86,8 @@ def may_pass(member: Member, method: str, path: str) -> bool:
         case Permission.MANAGE:
             return True
         case Permission.VIEW:
-            return method in SAFE_METHODS and area in _VIEWS and bool(_VIEWS[area].fullmatch(path))
+            allowed = _VIEWS if method in SAFE_METHODS else _ASKED_FOR if method == "POST" else {}
+            return area in allowed and bool(allowed[area].fullmatch(path))
         case _:
             return False
 

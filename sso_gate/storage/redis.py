@@ -16,16 +16,16 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakValueDictionary
 
-import hiredis
 import redis.asyncio as aio
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from sso_gate.errors import Unavailable
+from sso_gate.storage.redis_lines import Lines
 
 SOCKET_SECONDS = 2.0
 ANSWER_SECONDS = 4.0  # where a free connection must be waited for first
@@ -40,7 +40,7 @@ _OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": SOCKET_SECONDS,
     "driver_info": None,  # for it each connection reads the client's package metadata from the disk
 }
-_OURS = {"socket_timeout": None}  # for `_Connections` watches the clock: once, not at every step
+_OURS = {"socket_timeout": None}  # for `Lines` watches the clock: once, not at every step
 # RedisClusterException is not a RedisError. OSError has TimeoutError in it.
 _TROUBLE = (RedisError, RedisClusterException, OSError)
 
@@ -70,8 +70,7 @@ class Redis:
     def __init__(self, url: str) -> None:
         self._client: Any = _open(url)
         pool = getattr(self._client, "connection_pool", None)  # a cluster has one for each of its servers
-        self._connections = _Connections(pool) if pool else None
-        self._ask = self._connections.ask if self._connections else self._client.execute_command
+        self._lines = Lines(pool, seconds=SOCKET_SECONDS) if pool else None
         self._at_once = 0
         self._free = asyncio.Semaphore(CONNECTIONS - AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -123,8 +122,8 @@ class Redis:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._connections:
-            await self._connections.close()
+        if self._lines:
+            await self._lines.close()
         await self._client.aclose()
         keeper = getattr(getattr(self._client, "connection_pool", None), "sentinel_manager", None)
         if keeper is not None:
@@ -133,21 +132,18 @@ class Redis:
     async def _command(self, key: str, *words: str | int) -> Any:
         """Return the answer; in a storm after waiting for it in turn."""
         try:
-            if self._connections and self._at_once < AT_ONCE:
-                return await self._now(self._connections, words)
-            return await self._in_turn(key, words)
+            if self._lines is None or self._at_once >= AT_ONCE:
+                return await self._in_turn(key, words)
+            self._at_once += 1
+            try:
+                return await self._lines.ask(words)
+            finally:
+                self._at_once -= 1
         except NoScriptError:
             raise
         except _TROUBLE as error:
             _log.warning("redis unavailable: %s", error.__class__.__name__)
             raise Unavailable(f"redis: {error.__class__.__name__}") from error
-
-    async def _now(self, connections: "_Connections", words: tuple[str | int, ...]) -> Any:
-        self._at_once += 1
-        try:
-            return await connections.ask(*words)
-        finally:
-            self._at_once -= 1
 
     async def _in_turn(self, key: str, words: tuple[str | int, ...]) -> Any:
         """Return the answer, after waiting first behind its own organization, then behind everybody."""
@@ -157,66 +153,7 @@ class Redis:
             turn = self._turns[tag] = asyncio.Semaphore(TURNS)
         seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
         async with asyncio.timeout(seconds), turn, self._free:
-            return await self._ask(*words)
-
-
-class _Connections:
-    """The open connections to one server, each for one command at a time.
-
-    redis-py's own pool, packing and client cost four times what a command does (metrics and events that nobody asks
-    for), and a login has several.
-    """
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._made: list[Any] = []
-        self._idle: list[Any] = []
-
-    async def ask(self, *words: str | int) -> Any:
-        """Return the server's answer; sent once, whatever happens."""
-        connection = self._idle.pop() if self._idle else self._make()
-        try:
-            if not connection.is_connected:
-                async with asyncio.timeout(SOCKET_SECONDS):
-                    await connection.connect()
-            answer = await self._answer(connection, words)
-        except ResponseError:
-            self._idle.append(connection)
-            raise
-        except BaseException as error:
-            others = self._idle if isinstance(error, _TROUBLE) else []
-            for one in (connection, *others):  # after a fail-over the others lead to the wrong server too
-                await one.disconnect(nowait=True)
-            self._idle.append(connection)
-            raise
-        self._idle.append(connection)
-        return answer
-
-    async def _answer(self, connection: Any, words: Sequence[str | int]) -> Any:
-        # One timer that is nearly always taken back: a timeout of asyncio at every step costs as much as the step.
-        timer = asyncio.get_running_loop().call_later(SOCKET_SECONDS, _hang_up, connection)
-        try:
-            await self._pool.ensure_connection(connection)
-            await connection.send_packed_command(hiredis.pack_command(words), check_health=False)  # type: ignore[arg-type]  # its stub takes one word alone
-            return await connection.read_response()
-        finally:
-            timer.cancel()
-
-    def _make(self) -> Any:
-        self._made.append(self._pool.make_connection())
-        return self._made[-1]
-
-    async def close(self) -> None:
-        """Close them all, also those that wait for an answer."""
-        for connection in self._made:
-            await connection.disconnect()
-
-
-def _hang_up(connection: Any) -> None:
-    """End the connection now: whoever waits for its answer learns that none will come."""
-    writer = connection._writer  # redis-py itself has no way to end one that another task waits at
-    if writer is not None:
-        writer.transport.abort()
+            return await (self._lines.ask(words) if self._lines else self._client.execute_command(*words))
 
 
 def _open(url: str) -> Any:

@@ -3,9 +3,13 @@
 Never a clock: every instant comes in, with the zone that it is to be shown in. Amounts are exact decimals.
 """
 
-from datetime import date, datetime, tzinfo
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -13,6 +17,8 @@ from babel import dates, numbers
 
 from sso_gate.web.language import Language
 
+# What CLDR names besides the countries of ISO 3166: unions, pseudo-locales, parts of countries, the unknown one.
+_NO_COUNTRY = frozenset({"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"})
 _CODE_PATTERN = "¤¤\N{NO-BREAK SPACE}#,##0.00;-¤¤\N{NO-BREAK SPACE}#,##0.00"
 
 
@@ -76,6 +82,28 @@ def clock_time(language: Language, value: datetime, zone: str | tzinfo) -> str:
     there = _at(value, zone)
     time = dates.format_time(there, "short", tzinfo=there.tzinfo, locale=language.locale)
     return f"{time} {_zone_name(there)}"
+
+
+def to_the_second(language: Language, value: datetime) -> str:
+    """Return the time of day of an instant in UTC, to the second: `2:02:11 PM UTC`."""
+    return f"{dates.format_time(_at(value, UTC), 'medium', tzinfo=UTC, locale=language.locale)} UTC"
+
+
+def numbers_in(language: Language, values: Mapping[str, float]) -> dict[str, str]:
+    """Return the numbers of a sentence as the region writes them, by their names."""
+    return {name: numbers.format_decimal(value, locale=language.locale) for name, value in values.items()}
+
+
+@lru_cache(maxsize=8)
+def countries(language: Language) -> tuple[tuple[str, str], ...]:
+    """Return ISO 3166 alpha-2 code and name of every country, by name as the language orders it."""
+    named = [(str(code), str(name)) for code, name in language.locale.territories.items()]
+    found = [(code, name) for code, name in named if re.fullmatch("[A-Z]{2}", code) and code not in _NO_COUNTRY]
+    return tuple(sorted(found, key=lambda one: _unaccented(one[1])))
+
+
+def _unaccented(text: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one)).casefold()
 
 
 def _at(value: datetime, zone: str | tzinfo) -> datetime:

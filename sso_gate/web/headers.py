@@ -5,6 +5,8 @@ page may send its form on to other origins, because an identity provider may its
 browsers apply `form-action` to redirects.
 """
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _POLICY = (
@@ -48,7 +50,7 @@ class SecurityHeaders:
         self.app = app
         self.headers = [(name.encode(), value.encode()) for name, value in security_headers(https=https).items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = [*message.get("headers", ())]
@@ -56,4 +58,4 @@ class SecurityHeaders:
                 message["headers"] = present + [pair for pair in self.headers if pair[0] not in names]
             await send(message)
 
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        return self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -4,6 +4,7 @@ Words exist in three languages; numbers follow the region that the browser names
 Mexican numbers). The map is our own: Babel's negotiation finds nothing for `pt` or `pt-PT`.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
@@ -110,14 +111,13 @@ class Languages:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         wishes = _wishes(scope)
         state = scope.setdefault("state", {})
         state["wishes"], state["language"] = wishes, wishes.choose()
-        await self.app(scope, receive, _keeping(wishes.asked, send) if wishes.asked else send)
+        return self.app(scope, receive, _keeping(wishes.asked, send) if wishes.asked else send)
 
 
 def _wishes(scope: Scope) -> Wishes:

@@ -1,6 +1,6 @@
 """Upper bounds for what is read from a request: the body by path prefix, a form's fields by name, count and length."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -18,19 +18,23 @@ QUERY_BYTES = 8 * 1024
 
 
 class BodyLimits:
-    """Middleware: refuses (413) a body over the limit of the longest matching path prefix, declared or streamed."""
+    """Middleware: refuses (413) a body over the limit of the longest matching path prefix, declared or streamed; None
+    leaves the limit to the handler.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, default_bytes: int = FORM_BYTES, by_prefix: Mapping[str, int] | None = None
+        self, app: ASGIApp, *, default_bytes: int = FORM_BYTES, by_prefix: Mapping[str, int | None] | None = None
     ) -> None:
         limits = {"": default_bytes, **(by_prefix or {})}
         longest_first = sorted(limits.items(), key=lambda item: -len(item[0]))
-        self.limits = [(prefix, RequestBodyLimitMiddleware(app, size)) for prefix, size in longest_first]
+        self.limits = [
+            (prefix, app if size is None else RequestBodyLimitMiddleware(app, size)) for prefix, size in longest_first
+        ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = scope.get("path", "")
         limited = next(app for prefix, app in self.limits if path.startswith(prefix))
-        await limited(scope, receive, send)
+        return limited(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

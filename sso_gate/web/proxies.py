@@ -5,7 +5,7 @@ The gate's own scheme and host never come from a request (they are `SSO_GATE_PUB
 kept beside the request, for forward auth. Headers of an untrusted peer are as if they had not been sent.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -44,14 +44,24 @@ def forwarded(peer: str, headers: Headers, *, trusted: Collection[Network]) -> F
     address = _address(peer)
     if address is None or not _within(address, trusted):
         return Forwarded(client_address=_text(address) or peer)
+    said = _said(headers)
     return Forwarded(
-        client_address=_client(address, headers.getlist("x-forwarded-for"), trusted),
+        client_address=_client(address, said.get(b"x-forwarded-for", []), trusted),
         by_trusted_proxy=True,
-        scheme=_only(headers, "x-forwarded-proto").lower(),
-        host=_only(headers, "x-forwarded-host").lower(),
-        method=_only(headers, "x-forwarded-method").upper(),
-        uri=_only(headers, "x-forwarded-uri", listed=False),
+        scheme=_only(said, b"x-forwarded-proto").lower(),
+        host=_only(said, b"x-forwarded-host").lower(),
+        method=_only(said, b"x-forwarded-method").upper(),
+        uri=_only(said, b"x-forwarded-uri", listed=False),
     )
+
+
+def _said(headers: Headers) -> Mapping[bytes, list[str]]:
+    """Return the values of every `X-Forwarded-*`, found in one pass."""
+    said: dict[bytes, list[str]] = {}
+    for name, value in headers.raw:
+        if name.startswith(b"x-forwarded-"):
+            said.setdefault(name, []).append(value.decode("latin-1"))
+    return said
 
 
 class Proxies:
@@ -61,13 +71,13 @@ class Proxies:
         self.app = app
         self.trusted = tuple(trusted)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
             peer = (scope.get("client") or ("", 0))[0]
             found = forwarded(peer, Headers(scope=scope), trusted=self.trusted)
             scope.setdefault("state", {})["forwarded"] = found
             scope["state"]["client_address"] = found.client_address
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
@@ -87,8 +97,8 @@ def _client(peer: IPv4Address | IPv6Address, lines: list[str], trusted: Collecti
     return _text(nearest)
 
 
-def _only(headers: Headers, name: str, *, listed: bool = True) -> str:
-    values = headers.getlist(name)
+def _only(said: Mapping[bytes, list[str]], name: bytes, *, listed: bool = True) -> str:
+    values = said.get(name, [])
     if len(values) != 1 or (listed and "," in values[0]):
         return ""
     return values[0].strip()

@@ -5,7 +5,7 @@ are errors, everything is escaped. What a template wants is written at its top.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,28 @@ def environment() -> Environment:
     )
     made.globals.update(static_url=static_url, seat_bar=charts.seat_bar, line_chart=charts.line_chart)
     made.filters["hours_later"] = lambda instant, hours: instant + timedelta(hours=hours)
-    made.filters["iso"] = iso
+    made.filters["iso"] = _valid_time
     made.filters["from_micros"] = from_micros
-    for filter_name in ("money", "money_with_code", "number", "months", "day", "price", "instant", "clock_time"):
+    made.filters["from_iso"] = date.fromisoformat
+    made.filters["numbers"] = _in_language(format.numbers_in)
+    for filter_name in (
+        "money",
+        "money_with_code",
+        "number",
+        "months",
+        "day",
+        "price",
+        "instant",
+        "clock_time",
+        "to_the_second",
+    ):
         made.filters[filter_name] = _in_language(getattr(format, filter_name))
     return made
+
+
+def _valid_time(instant: datetime) -> str:
+    """Return the instant for an attribute: HTML has no more than milliseconds (HTML, 2.3.5.4)."""
+    return f"{iso(instant)[:23]}Z"
 
 
 def _loader() -> BaseLoader:

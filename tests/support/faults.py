@@ -1,22 +1,22 @@
 """Faults at the boundary of the drivers: one call to SQL or Redis of a gate goes wrong, before or after it took place.
 
-The gate's own code is untouched; what is wrapped is SQLAlchemy's dialect, where it calls psycopg or sqlite3, and
-redis-py's connection.
+The gate's own code is untouched; what is wrapped is SQLAlchemy's dialect, where it calls psycopg or sqlite3, and the
+lines to Redis.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import psycopg
-from redis.asyncio import UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Engine
 
+from sso_gate.storage.redis_lines import Lines, _Line
 from sso_gate.storage.runtime import Runtime
 
 _CALLS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
@@ -56,8 +56,9 @@ class Drivers:
         self.fired = False
         for engine in (runtime.database.engine, runtime.database._read_engine):
             self._watch(engine)
-        pool = runtime.redis._client.connection_pool
-        pool.connection_class = _watched(self)
+        lines = runtime.redis._lines
+        assert lines is not None
+        setattr(lines, "_make", lambda: _watched_line(self, lines))  # noqa: B010 - mypy forbids the assignment
 
     def arm(self, fault: Fault | None) -> None:
         """Let this fault, or none, befall the calls from now on."""
@@ -114,24 +115,27 @@ def _go_wrong(subject: Any, kind: Kind | None) -> None:
     raise sqlite3.OperationalError("disk I/O error")
 
 
-def _watched(drivers: Drivers) -> type[UnixDomainSocketConnection]:
-    class Watched(UnixDomainSocketConnection):
-        async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
-            drivers.begin()
-            await self._go_wrong(drivers.strikes(Kind.DIES_BEFORE, Kind.LOST_BEFORE))
-            await super().send_packed_command(*arguments, **options)
+def _watched_line(drivers: Drivers, lines: Lines) -> _Line:
+    lines._made.append(_WatchedLine(lines._pool.make_connection(), drivers))
+    return lines._made[-1]
 
-        async def read_response(self, *arguments: Any, **options: Any) -> Any:
-            answer = await super().read_response(*arguments, **options)
-            await self._go_wrong(drivers.strikes(Kind.DIES_AFTER, Kind.LOST_AFTER))
-            return answer
 
-        async def _go_wrong(self, kind: Kind | None) -> None:
-            if kind is None:
-                return
-            await self.disconnect(nowait=True)
-            if kind in _DEATHS:
-                raise Died
-            raise RedisConnectionError("the connection is lost")
+class _WatchedLine(_Line):
+    def __init__(self, connection: Any, drivers: Drivers) -> None:
+        super().__init__(connection)
+        self._drivers = drivers
 
-    return Watched
+    async def ask(self, words: Sequence[str | int], seconds: float) -> Any:  # type: ignore[override]  # awaited alike
+        self._drivers.begin()
+        await self._go_wrong(self._drivers.strikes(Kind.DIES_BEFORE, Kind.LOST_BEFORE))
+        answer = await super().ask(words, seconds)
+        await self._go_wrong(self._drivers.strikes(Kind.DIES_AFTER, Kind.LOST_AFTER))
+        return answer
+
+    async def _go_wrong(self, kind: Kind | None) -> None:
+        if kind is None:
+            return
+        await self.close(wait=False)
+        if kind in _DEATHS:
+            raise Died
+        raise RedisConnectionError("the connection is lost")

@@ -15,6 +15,15 @@ class NameId:
     name_qualifier: str | None = None
     sp_name_qualifier: str | None = None
 
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the fields by name, as JSON takes them."""
+        return {
+            "value": self.value,
+            "format": self.format,
+            "name_qualifier": self.name_qualifier,
+            "sp_name_qualifier": self.sp_name_qualifier,
+        }
+
 
 def read(element: Element) -> NameId:
     """Return what a verified `saml:NameID` says; elements inside of it are a refusal."""

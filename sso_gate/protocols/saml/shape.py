@@ -122,9 +122,8 @@ def assertion_signature(assertion: Element) -> Element | None:
     """Return the signature of an assertion whose parts all stand where the schema has them."""
     if assertion.get("Version") != "2.0":
         raise Refused(Reason.STRUCTURE_REFUSED, "not a SAML 2.0 assertion")
-    _fits(assertion)
-    for part in assertion:
-        if part.tag in _READ:
+    for tag, part in _fits(assertion):
+        if tag in _READ:
             _fits_throughout(part)
     return child(assertion, f"{DS}Signature")
 
@@ -139,16 +138,18 @@ def require_success(message: Element) -> None:
         raise Refused(Reason.STATUS_REFUSED, f"the provider answered {' '.join(codes)} {words}"[:300].rstrip())
 
 
-def _fits(element: Element) -> None:
-    letters = "".join([_LETTERS.get(part.tag, "-") for part in element])
+def _fits(element: Element) -> list[tuple[str, Element]]:
+    """Return the children by name, each of which may stand where it does."""
+    parts = [(part.tag, part) for part in element]
+    letters = "".join([_LETTERS.get(tag, "-") for tag, _ in parts])
     if not _GRAMMAR[element.tag].fullmatch(letters):
         raise Refused(Reason.STRUCTURE_REFUSED, f"unexpected content of {element.tag.rpartition('}')[2]}")
+    return parts
 
 
 def _fits_throughout(element: Element) -> None:
-    _fits(element)
-    for part in element:
-        if part.tag in _GRAMMAR:
+    for tag, part in _fits(element):
+        if tag in _GRAMMAR:
             _fits_throughout(part)
 
 

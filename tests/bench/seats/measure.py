@@ -6,11 +6,11 @@ import sqlite3
 import statistics
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from sso_gate.storage.database import Database
@@ -19,12 +19,17 @@ Statement = tuple[str, Sequence[Any]]
 
 
 class BareDriver:
-    """One connection of sqlite3 or psycopg, with the durability that the gate asks for; statements use `?`."""
+    """One connection of sqlite3 or psycopg, with the durability that the gate asks for; statements use `?`.
+
+    `flush` is how much longer a flush takes than it does here, in seconds.
+    """
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite")
+        self.flush = 0.0
         if self.is_sqlite:
-            self._sqlite = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+            path = url.removeprefix("sqlite:///")
+            self._sqlite = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._sqlite.execute(f"PRAGMA {pragma}")
         else:
@@ -33,28 +38,38 @@ class BareDriver:
             )
 
     def commit(self, statements: Sequence[Statement]) -> None:
-        """Run the statements in one transaction."""
-        if self.is_sqlite:
-            self._sqlite.execute("BEGIN IMMEDIATE")
-            for text, values in statements:
-                self._sqlite.execute(text, values)
-            self._sqlite.execute("COMMIT")
-            return
-        with self._postgres.transaction():
-            for text, values in statements:
-                self._postgres.execute(text.replace("?", "%s"), values)
+        """Run the statements in one transaction; one alone commits by itself, which spares the words around it."""
+        run = self._sqlite.execute if self.is_sqlite else self._postgres.execute
+        several = len(statements) > 1
+        if several:
+            run("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
+        for text, values in statements:
+            run(text if self.is_sqlite else text.replace("?", "%s"), values)
+        if self.flush:
+            sleep(self.flush)
+        if several:
+            run("COMMIT")
 
     def close(self) -> None:
         """Close the connection."""
         (self._sqlite if self.is_sqlite else self._postgres).close()
 
 
-def bare(tx: Connection, statements: Sequence[Statement]) -> None:
-    """Run the statements in the gate's own transaction, by the driver alone."""
-    tx.begin()
-    cursor = tx.connection.cursor()
-    for text, values in statements:
-        cursor.execute(text if tx.dialect.name == "sqlite" else text.replace("?", "%s"), values)
+@contextmanager
+def slower_flushes(database: Database, driver: BareDriver, by: float) -> Iterator[None]:
+    """Let every commit, the gate's and the driver's, take so many seconds longer, as on another disk."""
+
+    def wait(_connection: Any) -> None:
+        if by:
+            sleep(by)
+
+    event.listen(database.engine, "commit", wait)
+    driver.flush = by
+    try:
+        yield
+    finally:
+        driver.flush = 0.0
+        event.remove(database.engine, "commit", wait)
 
 
 @contextmanager

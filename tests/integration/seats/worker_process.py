@@ -23,15 +23,15 @@ from sso_gate.sessions.store import SessionStore
 from sso_gate.storage.database import Database
 from tests.support.gates import OPERATOR, Gate, address, open_gate, person
 
-# Where to die: the function after which, or the event of the database at which.
+# Where to die: the function after which, or before which, or the event of the database at which.
 AFTER: dict[str, tuple[type, str]] = {
     "A pending session, B counter asked": (SeatCounter, "ask"),
     "D counter told": (SeatCounter, "publish"),
     "E session active": (SessionStore, "activate"),
     "purge": (SessionStore, "purge"),
 }
+BEFORE: dict[str, tuple[type, str]] = {"D counter not told": (SeatCounter, "publish")}
 BEFORE_COMMIT, AFTER_COMMIT = "before the commit", "after the commit"
-STEPS = [*AFTER, BEFORE_COMMIT, AFTER_COMMIT]
 
 
 def die() -> None:
@@ -45,6 +45,8 @@ def die_at(step: str) -> None:
         _die_before_commit(Database.write)
     elif step == AFTER_COMMIT:
         _wrap(Database, "write")
+    elif step in BEFORE:
+        _die_instead(*BEFORE[step])
     elif step:
         _wrap(*AFTER[step])
 
@@ -58,6 +60,13 @@ def _die_before_commit(write: Callable[..., Any]) -> None:
         return await write(self, work_and_die)
 
     setattr(Database, "write", write_and_die)  # noqa: B010 - mypy forbids the assignment
+
+
+def _die_instead(owner: type, name: str) -> None:
+    async def dying(*_arguments: Any, **_options: Any) -> None:
+        die()
+
+    setattr(owner, name, dying)
 
 
 def _wrap(owner: type, name: str) -> None:

@@ -19,7 +19,21 @@ AGED = Prepared(
 )
 RENAME = Prepared(update(thing).where(THING.id == bindparam("which")).values(said=bindparam("word")))
 COUNT = Prepared(select(func.count().label("found")).select_from(thing))
-ODD = ["it's", 'a "quote"', "100%", ":colon", "ünï", "%(percent)s", "[1]"]
+ODD = [
+    "it's",
+    'a "quote"',
+    "100%",
+    ":colon",
+    "ünï",
+    "%(percent)s",
+    "[1]",
+    "back\\slash",
+    '\\"',
+    "{a,b}",
+    "NULL",
+    "",
+    " ",
+]
 
 
 def row(name: str, *, at: int = 0) -> dict[str, object]:
