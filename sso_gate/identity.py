@@ -19,7 +19,9 @@ class Identity:
 
     `login_id` is 64 hex digits naming this very proof (issuer and assertion id, or issuer and nonce): the durable
     guard against replay, and the key under which a retried login finds its own answer. `session_ends_at` is the latest
-    end that the provider allows the session, where it says one.
+    end that the provider allows the session, where it says one. For the record alone: `proof_id` is the assertion's
+    name at the provider, `began_at_provider` whether nobody here had asked for it, `multi_factor` is None where the
+    provider does not say.
     """
 
     connection: str
@@ -34,6 +36,9 @@ class Identity:
     session_index: str | None
     login_id: str
     session_ends_at: datetime | None = None
+    proof_id: str = ""
+    began_at_provider: bool = False
+    multi_factor: bool | None = None
 
 
 def normal_email(text: str) -> str:
@@ -44,6 +49,12 @@ def normal_email(text: str) -> str:
 def email_domain(email: str) -> str:
     """Return the part behind the last @ in lower case, or an empty text where there is none."""
     return normal_email(email).rpartition("@")[2] if "@" in email else ""
+
+
+def is_email(text: str) -> bool:
+    """Return whether the text can be an address: something, one @, and a name with a dot, without spaces."""
+    local, at, domain = text.partition("@")
+    return bool(at and local and "." in domain) and "@" not in domain and " " not in text and text.isprintable()
 
 
 def new_id(prefix: str, clock: Clock) -> str:

@@ -40,7 +40,9 @@ class Tie(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision may depend on. `state` and `role` are the member's, or None where `tie` is NONE."""
+    """All that the decision may depend on. `state` and `role` are the member's, or None where `tie` is NONE. Newcomers
+    are people whom the organization does not know: where it takes none, they have to be invited or provisioned.
+    """
 
     organization_enabled: bool
     connection_enabled: bool
@@ -49,6 +51,7 @@ class Facts:
     tie: Tie
     state: MemberState | None
     role: Role | None
+    takes_newcomers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ def _decide_for_stranger(facts: Facts) -> Verdict:
         return Refuse(_EMAIL_REFUSALS.get(facts.email, Reason.UNAVAILABLE))
     if facts.contract is not ContractPhase.RUNNING:
         return Refuse(Reason.CONTRACT_ENDED)
+    if not facts.takes_newcomers:
+        return Refuse(Reason.NOT_ASSIGNED)
     return AdmitIfSeat(settings_without_seat=False)
 
 

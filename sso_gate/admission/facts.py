@@ -71,6 +71,7 @@ class _House:
     domains: frozenset[str]
     admits_until: datetime | None
     access_until: datetime | None
+    takes_newcomers: bool
 
 
 def gather(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> list[Gathered]:
@@ -117,6 +118,7 @@ def look(tx: Connection, organization: str, identities: Sequence[Identity], *, n
             tie=tie,
             state=member.state if member else None,
             role=member.role if member else None,
+            takes_newcomers=house.takes_newcomers,
         )
         people.append(Gathered(facts, member, member is not None and member.id in kept, house.slug))
     return Look(people, pool)
@@ -135,6 +137,7 @@ def _house(row: Any) -> _House:
         domains=frozenset((row.domains or "").split()),
         admits_until=None if row.admits_until_at is None else from_micros(row.admits_until_at),
         access_until=None if row.access_until_at is None else from_micros(row.access_until_at),
+        takes_newcomers=row.provisioning == "jit",
     )
 
 
@@ -193,6 +196,7 @@ def _everything() -> Prepared:
         house.slug,
         house.admits_until_at,
         house.access_until_at,
+        house.provisioning,
         domains.where(organization_domain.c.organization == mine).scalar_subquery().label("domains"),
         seat_pool.c.purchased,
         seat_pool.c.used,

@@ -30,7 +30,7 @@ from sso_gate.sessions.store import SessionStore
 from sso_gate.storage import outbox
 from sso_gate.storage.database import Database
 from sso_gate.storage.runtime import Runtime
-from sso_gate.storage.tables import breakglass_code, hold, identity, member, waiting
+from sso_gate.storage.tables import breakglass_code, hold, identity, member, order_helped, waiting
 
 Seated = Literal["held", "waiting"]
 T = TypeVar("T")
@@ -44,13 +44,20 @@ class Provision:
     """
 
     tx: Connection
-    organization: Organization
+    organization_id: str
     clock: Clock
     hold: timedelta
     now: datetime
     pool: Pool
     version: int
     ended: dict[str, int] = field(default_factory=dict)
+
+    def _organization(self) -> Organization:
+        """Return the organization as it is under the lock; most changes give nobody a seat and need not know."""
+        found = organizations.get(self.tx, self.organization_id)
+        if found is None:
+            raise NotFound("organization")
+        return found
 
     @property
     def has_changed(self) -> bool:
@@ -59,12 +66,9 @@ class Provision:
 
     @classmethod
     def begin(cls, tx: Connection, organization_id: str, *, clock: Clock, hold: timedelta) -> Self:
-        """Lock the pool and return the transaction; `NotFound` for an organization that is not there."""
+        """Lock the pool and return the transaction; `NotFound` for an organization without seats."""
         pool = ledger.lock(tx, organization_id, now=clock.now())
-        organization = organizations.get(tx, organization_id)
-        if organization is None:
-            raise NotFound("organization")
-        found = cls(tx, organization, clock, hold, clock.now(), pool, pool.version)
+        found = cls(tx, organization_id, clock, hold, clock.now(), pool, pool.version)
         if pool.lapsed:
             found._offer()
         return found
@@ -76,24 +80,25 @@ class Provision:
         """
         if person.state is MemberState.HELD:
             return "held"
-        refused = self._refused(person)
+        organization = self._organization()
+        refused = self._refused(person, organization)
         if refused:
             return refused
         if self.pool.available or ledger.kept(self.tx, [person.id], now=self.now):
             self._unblock(person)
-            self.pool = ledger.grant(self.tx, self.organization.id, {person.id: event}, now=self.now)
+            self.pool = ledger.grant(self.tx, organization.id, {person.id: event}, now=self.now)
             return "held"
-        if self.organization.scim_when_full == "refuse":
+        if organization.scim_when_full == "refuse":
             return Reason.SEAT_UNAVAILABLE
         self._unblock(person)
-        waitlist.note_first(self.tx, self.organization.id, [person.id], now=self.now)
+        waitlist.note_first(self.tx, organization.id, [person.id], now=self.now)
         return "waiting"
 
-    def _refused(self, person: Member) -> Reason | None:
+    def _refused(self, person: Member, organization: Organization) -> Reason | None:
         facts = Facts(
-            organization_enabled=self.organization.enabled,
+            organization_enabled=organization.enabled,
             connection_enabled=True,  # a token is not a connection, and was asked for before
-            contract=contract_phase(self.organization, now=self.now),
+            contract=contract_phase(organization, now=self.now),
             email=EmailStanding.TRUSTED,
             tie=Tie.BOUND,
             state=MemberState.RELEASED,
@@ -113,7 +118,7 @@ class Provision:
 
     def deactivate(self, person: Member, *, event: str) -> None:
         """Take the member's seat, hold and place in the line away, end their sessions, and let no login in again."""
-        organization = self.organization.id
+        organization = self.organization_id
         pool = ledger.free(self.tx, organization, person.id, leaving=MemberState.BLOCKED, event=event, now=self.now)
         if pool is None:
             members.set_state(self.tx, person.id, MemberState.BLOCKED)
@@ -130,19 +135,19 @@ class Provision:
         What a feature of its own keeps about them it removes before this.
         """
         self.deactivate(person, event=event)
-        for table in (identity, hold, waiting, breakglass_code):
+        for table in (identity, hold, waiting, order_helped, breakglass_code):
             self.tx.execute(delete(table).where(table.c.member == person.id))
         self.tx.execute(delete(member).where(member.c.id == person.id))
 
     def _offer(self) -> None:
         until = self.now + self.hold
-        self.pool = waitlist.offer(self.tx, self.organization.id, clock=self.clock, until=until)
+        self.pool = waitlist.offer(self.tx, self.organization_id, clock=self.clock, until=until)
 
     def is_last_owner(self, person: Member) -> bool:
         """Return whether the organization would be left without its primary owner, or without any owner."""
         if person.role is Role.PRIMARY_OWNER:
             return True
-        others = [one for one in members.owners(self.tx, self.organization.id) if one.id != person.id]
+        others = [one for one in members.owners(self.tx, self.organization_id) if one.id != person.id]
         return person.role in OWNERS and not others
 
 

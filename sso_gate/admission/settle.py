@@ -89,15 +89,15 @@ class _Batch:
 
 def _as_they_come(known: Gathered, login: Login) -> Gathered:
     """Return the facts with the role that this login brings: who has left a group decides nothing by it any more."""
-    role = known.facts.role if known.member is None else _role(login, known.member)
+    role = known.facts.role if known.member is None else role_of(known.member, login.mapped_role)
     return known if role is known.facts.role else replace(known, facts=replace(known.facts, role=role))
 
 
-def _role(login: Login, member: Member) -> Role:
-    """Return the role that name and groups give together; a primary owner stays."""
+def role_of(member: Member, from_login: Role | None) -> Role:
+    """Return the role that name and groups give together, `from_login` those of the login; a primary owner stays."""
     if member.role is Role.PRIMARY_OWNER:
         return Role.PRIMARY_OWNER
-    mapped = members.higher(member.group_role, login.mapped_role or Role.USER)
+    mapped = members.higher(member.group_role, from_login or Role.USER)
     return members.higher(member.listed_role, mapped)
 
 
@@ -323,7 +323,7 @@ def _no_seat(batch: _Batch, at: int, member: Member) -> Denied:
 
 def _role_in_force(batch: _Batch, at: int, member: Member) -> tuple[Member, dict[str, object]]:
     """Note the role that the login brings; return the member with it, and the change for the audit."""
-    role = _role(batch.logins[at], member)
+    role = role_of(member, batch.logins[at].mapped_role)
     if role is member.role:
         return member, {}
     batch.roles[member.id] = role
@@ -359,7 +359,7 @@ def _event(
         actor=Actor("user", member.id if member else "", proved.email or "", proved.subject),
         reason=reason,
         reference=new_reference(),
-        via=Via(proved.connection, proved.protocol),
+        via=Via.of(proved),
         client=login.client,
         seat=SeatCount(batch.pool.purchased, batch.pool.used),
         changes=changes,

@@ -5,10 +5,11 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from sso_gate.clock import to_micros
 from sso_gate.errors import Reason
+from sso_gate.identity import Identity
 
 # Crockford's base 32: no I, L, O or U, so a reference can be read out to the help desk.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -35,6 +36,7 @@ class Action(StrEnum):
     SEAT_INVITE_WITHDRAW = "seat.invite.withdraw"
     SEAT_LIMIT_CHANGE = "seat.limit.change"
     SEAT_DRIFT = "seat.drift"
+    SEAT_THRESHOLD = "seat.threshold"
     ORGANIZATION_APPLY = "organization.apply"
     ORGANIZATION_UPDATE = "organization.update"
     CONNECTION_CREATE = "connection.create"
@@ -74,6 +76,7 @@ class Action(StrEnum):
     STREAM_TEST = "audit.stream.test"
     STREAM_FAIL = "audit.stream.fail"
     INVOICE_ISSUE = "invoice.issue"
+    BILLING_UPDATE = "billing.update"
     BREAKGLASS_ISSUE = "breakglass.issue"
     BREAKGLASS_USE = "breakglass.use"
     BREAKGLASS_REVOKE = "breakglass.revoke"
@@ -93,11 +96,24 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """Which way it came: the connection and protocol of a login, or the id of a token."""
+    """Which way it came: the connection and protocol of a login, or the id of a token.
+
+    Of a login besides: `initiated` is `sp` where the gate asked for it and `idp` where nobody did, `multi_factor` is
+    what the provider said of it, and `assertion_id` its name there, which is personal data.
+    """
 
     connection: str = ""
     protocol: str = ""
     token: str = ""
+    initiated: Literal["", "sp", "idp"] = ""
+    multi_factor: bool | None = None
+    assertion_id: str = ""
+
+    @classmethod
+    def of(cls, proved: Identity) -> Self:
+        """Return the way that a login came."""
+        began: Literal["sp", "idp"] = "idp" if proved.began_at_provider else "sp"
+        return cls(proved.connection, proved.protocol, "", began, proved.multi_factor, proved.proof_id)
 
 
 @dataclass(frozen=True, slots=True)

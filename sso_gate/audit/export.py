@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -21,11 +21,11 @@ from sso_gate.audit.canonical import readable, readable_text
 from sso_gate.audit.chain import GENESIS
 from sso_gate.audit.checkpoint import Signer, audit_keys
 from sso_gate.audit.event import Action, Actor, Client, Event
+from sso_gate.audit.forms import Form, in_form
 from sso_gate.audit.merkle import Tree
-from sso_gate.audit.ocsf import ocsf_event
 from sso_gate.audit.sealer import seal
 from sso_gate.audit.store import AuditFilter
-from sso_gate.clock import iso, to_micros
+from sso_gate.clock import Clock, iso, to_micros
 from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_checkpoint, audit_event
@@ -33,8 +33,8 @@ from sso_gate.storage.tables import audit_checkpoint, audit_event
 ROWS_AT_ONCE = 500
 CSV_COLUMNS = (
     "position", "time", "outcome", "action", "reason", "reference", "actor_type", "actor_id", "actor_name",
-    "actor_subject", "target", "connection", "protocol", "token", "address", "user_agent", "request", "seat_limit",
-    "seat_used", "repeat", "check", "severity", "changes", "id", "hash",
+    "actor_subject", "target", "connection", "protocol", "token", "initiated", "mfa", "address", "user_agent",
+    "request", "seat_limit", "seat_used", "repeat", "check", "severity", "changes", "id", "hash",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -59,17 +59,31 @@ class Span:
 async def export(
     runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client | None = None
 ) -> tuple[Span, AsyncIterator[str]]:
-    """Return what the export spans, and its lines, many in one text: `jsonl`, `csv` or `ocsf`.
+    """Return what the export spans, and its lines, many in one text: `jsonl`, `csv`, `ocsf`, `ecs` or `cef`.
 
     `since` and `until` choose a span of the chain; any other filter leaves rows out, and the first line says so. The
     export itself is on record before it begins, and in it.
     """
-    names = {name: value for name, value in _words(wanted).items() if name != "person"}
-    event = Event(
-        new_id("evt", runtime.clock), organization, runtime.clock.now(), Action.AUDIT_EXPORT, by,
-        changes={"format": form, "filter": names}, client=client or Client(),
-    )  # fmt: skip
+    event = export_event(runtime.clock, organization, wanted, form=form, by=by, client=client or Client())
     await runtime.database.write(lambda tx: store.record(tx, [event]))
+    return await lines(runtime, organization, wanted, form=form)
+
+
+def export_event(
+    clock: Clock, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client
+) -> Event:
+    """Return the event that tells of an export, without the person who was looked for."""
+    names = {name: value for name, value in _words(wanted).items() if name != "person"}
+    changes = {"format": form, "filter": names}
+    return Event(
+        new_id("evt", clock), organization, clock.now(), Action.AUDIT_EXPORT, by, changes=changes, client=client
+    )
+
+
+async def lines(
+    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str
+) -> tuple[Span, AsyncIterator[str]]:
+    """Return what `export` does, where it is on record already."""
     await seal(runtime, wait=True)
     span = await runtime.database.read(partial(_span, organization=organization, wanted=wanted))
     match form:
@@ -78,7 +92,7 @@ async def export(
         case "csv":
             return span, _csv_lines(runtime, organization, wanted, span)
         case _:
-            return span, _blocks(runtime, organization, wanted, span, _ocsf_line)
+            return span, _blocks(runtime, organization, wanted, span, partial(_formed_line, form=cast("Form", form)))
 
 
 def _words(wanted: AuditFilter) -> dict[str, str]:
@@ -174,15 +188,15 @@ async def _json_lines(runtime: Runtime, organization: str, wanted: AuditFilter, 
 
 
 def verifiable_line(row: Row[Any]) -> str:
-    """Return a sealed row as one line that holds all that its hash was made of."""
-    event = readable_text(row.body, json.loads(row.personal))
+    """Return a sealed row as one line that holds all that its hash was made of, and nothing that it does not prove."""
+    personal = json.loads(row.personal)
+    event, salted = readable_text(row.body, personal), _encoded(list(personal.values()))
     place = f'"pos":{row.position},"prev":"{row.prev}","hash":"{row.hash}"'
-    return f'{event[:-1]},"chain":{{{place},"canonical":{_encoded(row.body)},"personal":{row.personal}}}}}\n'
+    return f'{event[:-1]},"chain":{{{place},"canonical":{_encoded(row.body)},"personal":{salted}}}}}\n'
 
 
-def _ocsf_line(row: Row[Any]) -> str:
-    event = readable(row.body, json.loads(row.personal))
-    return _json(ocsf_event({**event, "chain": {"pos": row.position, "prev": row.prev, "hash": row.hash}}))
+def _formed_line(row: Row[Any], form: Form) -> str:
+    return in_form(form, store.event_line(row)) + "\n"
 
 
 async def _csv_lines(runtime: Runtime, organization: str, wanted: AuditFilter, span: Span) -> AsyncIterator[str]:
@@ -201,8 +215,9 @@ def _cells(event: dict[str, Any], row: Row[Any]) -> list[str]:
     cells = [
         row.position, event["time"], event["outcome"], event["action"], event["reason"], event["reference"],
         actor["type"], actor["id"], actor["name"], actor["subject"], event["target"], via["connection"],
-        via["protocol"], via["token"], client["ip"], client["ua"], event["request"]["id"], seat.get("limit"),
-        seat.get("used"), event["repeat"]["count"], event["check"], event["severity"], changes, event["id"], row.hash,
+        via["protocol"], via["token"], via["initiated"], via["mfa"], client["ip"], client["ua"],
+        event["request"]["id"], seat.get("limit"), seat.get("used"), event["repeat"]["count"],
+        event["check"], event["severity"], changes, event["id"], row.hash,
     ]  # fmt: skip
     return ["" if cell is None else str(cell) for cell in cells]
 

@@ -116,15 +116,19 @@ def _problem(event: str | dict[str, Any], place: Mapping[str, Any]) -> tuple[str
     canonical, personal = place["canonical"], place["personal"]
     if link(place["prev"], canonical) != place["hash"]:
         return "its hash is not that of its text", False, ""
+    if not isinstance(personal, list):
+        raise TypeError("personal data are a list")
     problem, erased, sealed = whole(canonical, personal)
     if not problem and event != sealed and _value(event) != json.loads(sealed):
         return "what it shows is not what was sealed", erased, sealed
     return problem, erased, sealed
 
 
-def whole(canonical: str, personal: Mapping[str, str]) -> tuple[str, bool, str]:
-    """Return what is wrong with a row's personal data, whether some were erased, and the event as readable text."""
-    shown, pieces = shown_by_commitment(personal.values()), split_at_commitments(canonical)
+def whole(canonical: str, personal: Iterable[str]) -> tuple[str, bool, str]:
+    """Return what is wrong with a row's personal data (values behind their salts), whether some were erased, and the
+    event as readable text.
+    """
+    shown, pieces = shown_by_commitment(personal), split_at_commitments(canonical)
     promised = set(pieces[1::2])
     if not shown.keys() <= promised:
         return "its personal data are not those that were sealed", False, ""

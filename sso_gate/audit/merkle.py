@@ -1,6 +1,6 @@
-"""Merkle trees over a list that only grows: the root of any prefix, and proofs that one entry is in it.
+"""Merkle trees over a list that only grows: the root of any prefix, and proofs that one entry, or a prefix, is in it.
 
-Source: RFC 9162 2.1 (hashing: 2.1.1, inclusion proofs: 2.1.3). Entries and nodes are bytes.
+Source: RFC 9162 2.1 (hashing: 2.1.1, inclusion proofs: 2.1.3, consistency: 2.1.4). Entries and nodes are bytes.
 """
 
 import hashlib
@@ -74,6 +74,25 @@ class Leaves:
             raise IndexError(index)
         return self._path(index, 0, self.size)
 
+    def consistency_proof(self, size: int) -> list[bytes]:
+        """Return the nodes by which the tree of the first `size` entries is seen to be the beginning of this one.
+
+        Raises:
+            IndexError: none, more than there are, or fewer than lie before `first`. Source: RFC 9162 2.1.4.1.
+        """
+        if not max(self.first, 1) <= size <= self.size:
+            raise IndexError(size)
+        return self._beginning(size, 0, self.size, is_known=True)
+
+    def _beginning(self, size: int, start: int, stop: int, *, is_known: bool) -> list[bytes]:
+        """`is_known`: what begins at `start` is the whole of the older tree, whose root the reader has."""
+        if size == stop:
+            return [] if is_known else [self._root(start, stop)]
+        middle = start + _largest_power_below(stop - start)
+        if size <= middle:
+            return [*self._beginning(size, start, middle, is_known=is_known), self._root(middle, stop)]
+        return [*self._beginning(size, middle, stop, is_known=False), self._root(start, middle)]
+
     def _path(self, index: int, start: int, stop: int) -> list[bytes]:
         if stop - start == 1:
             return []
@@ -123,3 +142,32 @@ def proves(entry: bytes, *, index: int, size: int, path: Sequence[bytes], root: 
             node = node_hash(node, sibling)
         at, last = at >> 1, last >> 1
     return last == 0 and node == root
+
+
+def extends(*, old_size: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
+    """Return whether the path shows that the tree of `size` begins with the one of `old_size`.
+
+    Source: RFC 9162 2.1.4.2.
+    """
+    if not 0 < old_size <= size:
+        return False
+    if old_size == size:
+        return not path and old_root == root
+    nodes = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
+    if not nodes:
+        return False
+    at, last = old_size - 1, size - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    older = newer = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            older, newer = node_hash(node, older), node_hash(node, newer)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            newer = node_hash(newer, node)
+        at, last = at >> 1, last >> 1
+    return last == 0 and older == old_root and newer == root

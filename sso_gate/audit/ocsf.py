@@ -126,7 +126,7 @@ def _about(class_uid: int, event: dict[str, Any]) -> dict[str, Any]:
     """Whom or what the event is about, as its class needs it."""
     match class_uid:
         case 3002:
-            return {"user": _person(event), "service": {"name": "sso-gate"}, **_protocol(event["via"]["protocol"])}
+            return {"user": _person(event), "service": {"name": "sso-gate"}, **_protocol(event["via"])}
         case 3001:
             changed = {"uid": event["target"]} if event["target"] else _person(event)
             return {"user": changed, **_doer(event)}
@@ -137,11 +137,13 @@ def _about(class_uid: int, event: dict[str, Any]) -> dict[str, Any]:
             return {"entity": {"uid": event["target"] or event["organization"], "type": kind}, **_doer(event)}
 
 
-def _protocol(protocol: str) -> dict[str, Any]:
+def _protocol(via: dict[str, Any]) -> dict[str, Any]:
+    protocol = via["protocol"]
     if not protocol:
         return {}
     known = _PROTOCOLS.get(protocol, _OTHER)
-    return {"auth_protocol_id": known, **({"auth_protocol": protocol} if known == _OTHER else {})}
+    factors = {} if via["mfa"] is None else {"is_mfa": via["mfa"]}
+    return {"auth_protocol_id": known, **({"auth_protocol": protocol} if known == _OTHER else {}), **factors}
 
 
 def _person(event: dict[str, Any]) -> dict[str, Any]:

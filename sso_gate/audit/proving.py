@@ -128,7 +128,7 @@ def _problem(walk: _Walk, position: int, prev: str, own: str, body: str, persona
         return f"position {walk.position + 1} is missing"
     if prev != walk.head or link(prev, body) != own:
         return f"position {position} is not the event that was sealed"
-    wrong = whole(body, json.loads(personal))[0]
+    wrong = whole(body, json.loads(personal).values())[0]
     return f"position {position}: {wrong}" if wrong else ""
 
 

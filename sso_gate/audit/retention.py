@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from sso_gate.audit import chain, store
 from sso_gate.audit.canonical import SALT_DIGITS
 from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.stored_exports import forget_exports
 from sso_gate.clock import Clock, to_micros
 from sso_gate.errors import InvalidInput
 from sso_gate.identity import new_id, normal_email
@@ -114,8 +115,13 @@ async def erase(runtime: Runtime, organization: str, person: str, *, by: Actor) 
         changed += sum([erased async for erased, _ in _batches(runtime, each)])
     changes = {"events": changed, "person": runtime.keyring.keyed_hash(f"{organization} {wanted}")}
     event = _event(runtime.clock, organization, Action.AUDIT_ERASE, by, changes)
-    await runtime.database.write(lambda tx: store.record(tx, [event]))
+    await runtime.database.write(partial(_close_erasing, event=event))
     return changed
+
+
+def _close_erasing(tx: Connection, *, event: Event) -> None:
+    forget_exports(tx, event.organization)
+    store.record(tx, [event])
 
 
 async def _erase_member(runtime: Runtime, organization: str, member: str) -> tuple[int, set[str]]:

@@ -211,6 +211,20 @@ def summary(tx: Connection, organization: str, wanted: AuditFilter) -> Summary:
     return Summary(int(row[0] or 0), int(row[1] or 0), int(row[2]), int(row[3]) == MAX_COUNTED)
 
 
+def exceeds(tx: Connection, organization: str, wanted: AuditFilter, most: int) -> bool:
+    """Return whether more events fit than this."""
+    fits = _fits(organization, replace(wanted, after=""))
+    beyond = select(audit_event.c.id).where(*fits).order_by(audit_event.c.position.desc()).offset(most).limit(1)
+    return tx.execute(beyond).first() is not None
+
+
+def count(tx: Connection, organization: str, wanted: AuditFilter, most: int) -> int:
+    """Return how many events fit, looking at no more than `most`."""
+    fits = _fits(organization, replace(wanted, after=""))
+    found = select(audit_event.c.id).where(*fits).limit(most).subquery()
+    return tx.execute(select(func.count()).select_from(found)).scalar_one()
+
+
 @dataclass(frozen=True, slots=True)
 class Denials:
     """How many logins were denied on one day (UTC, days since 1970) for one reason."""

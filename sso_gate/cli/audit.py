@@ -20,7 +20,7 @@ from sso_gate.audit.checkpoint import Checkpoint, audit_keys, key_id, read_check
 from sso_gate.audit.checkpoint import roll_over as make_new_key
 from sso_gate.audit.event import Action
 from sso_gate.audit.export import export
-from sso_gate.audit.proof import check, prove
+from sso_gate.audit.proof import check, prove, prove_growth
 from sso_gate.audit.store import AuditFilter
 from sso_gate.audit.verify import verify
 from sso_gate.cli.audit_streams import streams_group
@@ -47,6 +47,7 @@ from sso_gate.storage.runtime import Runtime
 PAGE = 200
 LARGE = 50_000_000
 PROGRESS_EACH = 1_000_000
+FORMATS = ("jsonl", "csv", "ocsf", "ecs", "cef")
 
 
 @click.group("audit")
@@ -128,16 +129,16 @@ def _cells(event: dict[str, Any]) -> tuple[str, ...]:
 
 @audit_group.command("export")
 @org_option
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf"]), default="jsonl", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
 @_filtered
 @json_option
 def export_events(*, slug: str, form: str, output: Path | None, as_json: bool, **filters: Any) -> None:
-    """Print the log: JSON Lines that `audit verify` proves, CSV, or OCSF 1.8. The export itself is on record.
+    """Print the log: JSON Lines that `audit verify` proves, CSV, OCSF 1.8, ECS or CEF. The export itself is on record.
 
     With --output, --json prints what was written.
     """
-    if as_json and output is None and form == "csv":
+    if as_json and output is None and form in ("csv", "cef"):
         raise click.UsageError("--json: the log itself goes to stdout; give --output too, or another --format")
 
     async def work(caller: Caller) -> dict[str, Any]:
@@ -259,7 +260,10 @@ def _verify_proof(found: Any, keys: Sequence[str], *, as_json: bool) -> None:
         show_json(asdict(proved))
     if proved.problem:
         stop(ERROR, f"{proved.event or 'the proof'}: {proved.problem}")
-    say(f"{proved.event} is position {proved.position} of the log that the checkpoint signs")
+    if proved.event:
+        say(f"{proved.event} is position {proved.position} of the log that the checkpoint signs")
+    else:
+        say(f"the log of {proved.size} events begins with the {proved.position} that the older checkpoint signs")
 
 
 def _public_keys(key: str) -> list[str]:
@@ -283,14 +287,33 @@ def _checkpoints(path: Path) -> list[Checkpoint]:
 
 @audit_group.command("prove")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("event")
-def prove_event(*, file: Path, event: str) -> None:
-    """Print the proof that EVENT is in the log of the export FILE; it shows no other event."""
+@click.argument("event", required=False)
+@click.option(
+    "--checkpoint",
+    "older",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that was kept elsewhere: prove that the log has only grown since.",
+)
+def prove_event(*, file: Path, event: str | None, older: Path | None) -> None:
+    """Print the proof that EVENT is in the log of the export FILE; it shows no other event.
+
+    With --checkpoint instead of EVENT, the proof that the log of that checkpoint is the beginning of this one.
+    """
+    if (event is None) == (older is None):
+        raise click.UsageError("give one of EVENT and --checkpoint")
     with file.open(encoding="utf-8") as lines:
         try:
-            click.echo(json.dumps(prove(lines, event), separators=(",", ":")))
+            proof = prove(lines, event) if event else prove_growth(lines, _one_checkpoint(older))
+            click.echo(json.dumps(proof, separators=(",", ":")))
         except NotFound as missing:
             stop(3, str(missing))
+
+
+def _one_checkpoint(path: Path | None) -> Checkpoint:
+    found = _checkpoints(path) if path else []
+    if len(found) != 1:
+        stop(USAGE, f"{path}: expected one checkpoint")
+    return found[0]
 
 
 @audit_group.command("key")

@@ -28,13 +28,14 @@ from sso_gate.notify import streams
 from sso_gate.notify.destinations import all_destinations, check_address
 from sso_gate.notify.streams import Stream
 from sso_gate.notify.streams_delivery import Delivery, send_sample, stream_event
+from sso_gate.notify.streams_objects import check_keys
 from sso_gate.notify.webhooks import check_secret, new_secret
 from sso_gate.protocols.outgoing import GuardedOutgoing
 
 
 @click.group("streams")
 def streams_group() -> None:
-    """Destinations of the audit log: webhooks, Splunk, syslog over TLS."""
+    """Destinations of the audit log: webhooks, Splunk, syslog over TLS, buckets."""
 
 
 @streams_group.command("list")
@@ -53,7 +54,8 @@ def _row(one: Stream) -> dict[str, Any]:
     return {
         "id": one.id, "kind": one.kind, "url": one.url, "enabled": one.enabled, "position": one.position,
         "problem": one.problem, "attempts": one.attempts, "due": iso(one.due), "outcome": one.outcome,
-        "actions": list(one.actions), "delivered": iso(one.delivered) if one.delivered else None,
+        "actions": list(one.actions), "format": one.form, "headers": [name for name, _ in one.headers],
+        "delivered": iso(one.delivered) if one.delivered else None,
     }  # fmt: skip
 
 
@@ -70,12 +72,22 @@ async def _one(caller: Caller, stream: str) -> Stream:
 
 @streams_group.command("add")
 @org_option
-@click.argument("kind", type=click.Choice(["webhook", "splunk", "syslog"]))
+@click.argument("kind", type=click.Choice(["webhook", "splunk", "syslog", "s3"]))
 @click.argument("url")
-@click.option("--secret-file", type=click.File(), help="Splunk's token, or a webhook secret instead of a new one.")
+@click.option("--secret-file", type=click.File(), help="A token, a bucket's ACCESS:SECRET, or a webhook secret.")
 @click.option("--outcome", type=click.Choice(["success", "denied"]), help="Deliver only these.")
 @click.option("--action", "actions", multiple=True, help="Deliver only this action; may be said again.")
 @click.option("--after", type=click.IntRange(0), help="Begin behind this position; 0 is everything. Default: from now.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "ocsf", "ecs", "cef"]),
+    default="json",
+    show_default=True,
+    help="The words in which events are written; cef for syslog alone.",
+)
+@click.option("--region", default="us-east-1", show_default=True, help="Of a bucket.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Send it too, with webhooks.")
 @dry_run_option
 @yes_option
 @json_option
@@ -102,7 +114,9 @@ def add_stream(
         def write(tx: Any) -> str:
             made = streams.create(
                 tx, caller.organization.id, kind, url, secret, outcome=wanted["outcome"] or "",
-                actions=wanted["actions"], position=wanted["after"], keyring=runtime.keyring, clock=runtime.clock,
+                actions=wanted["actions"], position=wanted["after"], form=wanted["form"],
+                region=wanted["region"] if kind == "s3" else "",
+                headers=[_header(one) for one in wanted["headers"]], keyring=runtime.keyring, clock=runtime.clock,
             )  # fmt: skip
             known = streams.of_organization(
                 tx, caller.organization.id, keyring=runtime.keyring, now=runtime.clock.now()
@@ -122,11 +136,18 @@ def add_stream(
         click.echo("\n".join(filter(None, (made, shown))))
 
 
+def _header(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    return name.strip(), value.strip()
+
+
 def _secret(kind: streams.Kind, given: str) -> str:
     if kind == "webhook":
         return check_secret(given) if given else new_secret()
     if kind == "splunk" and not given:
         raise click.UsageError("splunk needs --secret-file with its token")
+    if kind == "s3":
+        return check_keys(given)
     return given
 
 

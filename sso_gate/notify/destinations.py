@@ -37,6 +37,8 @@ async def check_address(runtime: Runtime, outgoing: Checking, kind: Kind, url: s
     allowed = runtime.settings.allow_private_networks
     if not url.startswith(scheme) and not (allowed and url.startswith("http://") and kind != "syslog"):
         raise InvalidInput("url", f"expected {scheme}…")
+    if kind == "s3" and ("?" in url or "#" in url):
+        raise InvalidInput("url", "the address of a bucket, or of a folder in it, has no query")
     try:
         await outgoing.check("https://" + url.removeprefix(scheme) if kind == "syslog" else url)
     except Refused as refused:

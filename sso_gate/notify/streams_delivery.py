@@ -16,15 +16,16 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from sso_gate.audit import store
+from sso_gate.audit.canonical import canonical_form, readable_text
 from sso_gate.audit.event import Action, Actor, Event
 from sso_gate.audit.store import AuditFilter
-from sso_gate.clock import iso
 from sso_gate.errors import Refused
 from sso_gate.identity import new_id
-from sso_gate.notify import streams, streams_log
+from sso_gate.notify import streams, streams_log, streams_objects
 from sso_gate.notify.preferences import STREAM_FAILS
 from sso_gate.notify.streams import RETRIES, Stream, shown
 from sso_gate.notify.streams_log import Attempt
+from sso_gate.notify.streams_objects import object_request
 from sso_gate.notify.streams_wire import fitting, splunk_body, syslog_frames, webhook_body
 from sso_gate.notify.webhooks import signed_headers
 from sso_gate.storage import outbox
@@ -43,6 +44,10 @@ class Outgoing(Protocol):
     """The guarded way out of the gate: never to an address that may not be reached, never along a redirect."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Return the status of the answer; Refused when there is none."""
+        ...
+
+    async def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Return the status of the answer; Refused when there is none."""
         ...
 
@@ -107,6 +112,12 @@ async def _deliver_to(runtime: Runtime, outgoing: Outgoing, stream: Stream) -> i
     delivered = 0
     for turn in range(BATCHES_AT_ONCE):
         lines, upto = await _next_batch(runtime, stream)
+        if stream.kind == "s3" and lines:
+            lines, upto, is_whole = _of_one_hour(runtime, stream, lines, upto)
+            if not is_whole:
+                until = streams_objects.hour_of(lines[0]) + streams_objects.HOUR + streams_objects.LATE
+                await runtime.database.write(partial(streams.rest, stream=stream, until=until))
+                break
         if upto == stream.position:
             await runtime.database.write(
                 partial(streams.advance, stream=stream, upto=upto, now=runtime.clock.now(), more=False)
@@ -126,6 +137,16 @@ async def _deliver_to(runtime: Runtime, outgoing: Outgoing, stream: Stream) -> i
         stream = replace(stream, position=upto, sending=0, attempts=0)
         delivered += len(lines)
     return delivered
+
+
+def _of_one_hour(runtime: Runtime, stream: Stream, lines: list[str], upto: int) -> tuple[list[str], int, bool]:
+    """Return those that go into one object, the position behind them, and whether the object is whole."""
+    hour = streams_objects.hour_of(lines[0])
+    count = next((at for at, line in enumerate(lines) if streams_objects.hour_of(line) != hour), len(lines))
+    if count < len(lines):
+        return lines[:count], json.loads(lines[count - 1])["chain"]["pos"], True
+    is_full = upto - stream.position >= EVENTS_AT_ONCE or stream.sending > stream.position
+    return lines, upto, is_full or streams_objects.is_due(hour, now=runtime.clock.now())
 
 
 def _done(tx: Connection, *, runtime: Runtime, stream: Stream, upto: int, more: bool, log: Attempt | None) -> None:
@@ -165,10 +186,13 @@ async def send(
         async with asyncio.timeout(ATTEMPT_SECONDS):
             if stream.kind == "syslog":
                 host = urlsplit(runtime.settings.origin).hostname or ""
-                await outgoing.send_tls(stream.url, syslog_frames(lines, host=host))
+                await outgoing.send_tls(stream.url, syslog_frames(lines, host=host, form=stream.form))
                 return Delivery()
-            body, headers = _message(runtime, stream, lines, message, kind)
-            status = await outgoing.post(stream.url, body.encode("ascii"), headers)
+            if stream.kind == "s3":
+                status = await outgoing.put(*object_request(stream, lines, at=runtime.clock.now()))
+            else:
+                body, headers = _message(runtime, stream, lines, message, kind)
+                status = await outgoing.post(stream.url, body.encode("ascii"), headers)
     except Refused as refused:
         return Delivery(str(refused))
     except TimeoutError:
@@ -182,10 +206,10 @@ def _message(
     runtime: Runtime, stream: Stream, lines: Sequence[str], message: str, kind: str
 ) -> tuple[str, dict[str, str]]:
     if stream.kind == "splunk":
-        return splunk_body(lines), {"Authorization": f"Splunk {stream.secrets[0]}"}
+        return splunk_body(lines, form=stream.form), {"Authorization": f"Splunk {stream.secrets[0]}"}
     now = runtime.clock.now()
-    body = webhook_body(lines, at=now, kind=kind)
-    return body, signed_headers(stream.secrets, message=message, at=now, body=body)
+    body = webhook_body(lines, at=now, kind=kind, form=stream.form)
+    return body, {**dict(stream.headers), **signed_headers(stream.secrets, message=message, at=now, body=body)}
 
 
 def _attempt(runtime: Runtime, began: datetime, outcome: Delivery, what: tuple[int, int, int]) -> Attempt:
@@ -214,10 +238,11 @@ async def _failed(runtime: Runtime, stream: Stream, outcome: Delivery, attempt: 
 async def send_sample(runtime: Runtime, outgoing: Outgoing, stream: Stream, *, by: Actor) -> Delivery:
     """Send a sample, signed and sent like every event, and return how that ended. It is on record."""
     now = runtime.clock.now()
-    sample: dict[str, Any] = {"v": 1, "id": new_id("evt", runtime.clock), "time": iso(now), "severity": "low"}
-    sample |= {"organization": stream.organization, "action": Action.STREAM_TEST, "outcome": "success", "reason": None}
-    line = json.dumps(sample, separators=(",", ":"))
-    outcome = await send(runtime, outgoing, stream, [line], message=f"msg_{sample['id']}", kind="webhook.test")
+    sample = stream_event(runtime, stream, Action.STREAM_TEST, by, {})
+    body, personal = canonical_form(sample)
+    text = readable_text(body, json.loads(personal))
+    line = f'{text[:-1]},"chain":{{"pos":0,"prev":"","hash":""}}}}'  # it has no place in the chain
+    outcome = await send(runtime, outgoing, stream, [line], message=f"msg_{sample.id}", kind="webhook.test")
     event = stream_event(runtime, stream, Action.STREAM_TEST, by, {"problem": outcome.problem})
     attempt = _attempt(runtime, now, outcome, (0, 0, 1))
 

@@ -135,6 +135,10 @@ class Fetcher:
             "POST", url, expected, content=body, headers={**(headers or {}), "Content-Type": content_type}
         )
 
+    async def put(self, url: str, body: bytes, *, expected: Expected, headers: Mapping[str, str]) -> Fetched:
+        """Return the answer to a PUT of these bytes. Raises Refused, see `Expected`."""
+        return await self._request("PUT", url, expected, content=body, headers=headers)
+
     async def post_form(
         self, url: str, fields: Mapping[str, str], *, expected: Expected, headers: Mapping[str, str] | None = None
     ) -> Fetched:

@@ -28,6 +28,10 @@ class GuardedOutgoing:
         )
         return sent.status
 
+    async def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Return the status of the answer; a redirect is an answer. Refused when there is none."""
+        return (await self._fetcher.put(url, body, expected=_ANY_ANSWER, headers=headers)).status
+
     async def send_tls(self, url: str, data: bytes) -> None:
         """Send bytes to `syslog+tls://host:port` and close, so that everything has left when this returns."""
         parts = urlsplit(url)

@@ -26,7 +26,12 @@ class Asked:
     count: int
     cursor: str | None
     projection: Projection
-    fingerprint: str
+    words: tuple[object, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the question, whichever page of its answer is asked for."""
+        return hashlib.blake2b(json.dumps(self.words).encode(), digest_size=6).hexdigest()
 
 
 def read_asked(resource: ResourceType, words: dict[str, Any], *, strict: bool) -> Asked:
@@ -50,12 +55,8 @@ def read_asked(resource: ResourceType, words: dict[str, Any], *, strict: bool) -
         count=min(MAX_COUNT, max(0, _whole(words.get("count"), DEFAULT_COUNT, "count", "invalidCount"))),
         cursor=cursor,
         projection=read_projection(resource, _names(words.get("attributes")), _names(words.get("excludedAttributes"))),
-        fingerprint=_fingerprint(resource.name, text, sort, descending),
+        words=(resource.name, text, sort, descending),
     )
-
-
-def _fingerprint(*words: object) -> str:
-    return hashlib.blake2b(json.dumps(words).encode(), digest_size=6).hexdigest()
 
 
 def _order(text: Any) -> bool:

@@ -17,8 +17,16 @@ def kind_of_put(body: Any) -> Kind:
 
 def kind_of_patch(operations: list[Operation]) -> Kind:
     """Return `give_back` for operations that do nothing but deactivate."""
+    if len(operations) > 2 or not any(map(_speaks_of_active, operations)):
+        return "write"
     try:
-        made = apply_patch(USERS, {}, operations[:2], Dialect())
+        made = apply_patch(USERS, {}, operations, Dialect())
     except Rejected:
         return "write"
-    return "give_back" if made == {"active": False} and len(operations) <= 2 else "write"
+    return "give_back" if made == {"active": False} else "write"
+
+
+def _speaks_of_active(operation: Operation) -> bool:
+    """Return whether the word is in it at all: most operations say something else, and are read once, not twice."""
+    names = operation.value if operation.path is None else (operation.path,)
+    return any("active" in name.casefold() for name in names)

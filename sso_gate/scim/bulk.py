@@ -11,7 +11,6 @@ from sso_gate.errors import Reason
 from sso_gate.scim.caller import Caller
 from sso_gate.scim.kinds import KINDS, Kind
 from sso_gate.scim.patch import read_operations
-from sso_gate.scim.projection import Projection
 from sso_gate.scim.rejection import Rejected, invalid, not_there
 from sso_gate.scim.requests import MAX_ID, is_id
 
@@ -127,21 +126,21 @@ def _resolved(value: Any, made: dict[str, str], depth: int = 0) -> Any:
 
 async def _create(kind: Kind, caller: Caller, _: str, data: Any, __: str) -> Done:
     await caller.spend("write")
-    made, etag = await kind.create(caller, data, Projection())
-    return made["id"], etag, 201
+    made = await kind.create(caller, data, None)
+    return made.id, made.etag, 201
 
 
 async def _put(kind: Kind, caller: Caller, which: str, data: Any, version: str) -> Done:
     await caller.spend(kind.budget_of_put(data))
-    _, etag = await kind.put(caller, which, data, version, None)
-    return which, etag, 200
+    left = await kind.put(caller, which, data, version, None)
+    return which, left.etag, 200
 
 
 async def _patch(kind: Kind, caller: Caller, which: str, data: Any, version: str) -> Done:
     operations = read_operations(data, caller.dialect)
     await caller.spend(kind.budget_of_patch(operations))
-    _, etag = await kind.patch(caller, which, operations, version, None)
-    return which, etag, 200 if kind.tells_patched else 204
+    left = await kind.patch(caller, which, operations, version, None)
+    return which, left.etag, 200 if kind.tells_patched else 204
 
 
 async def _delete(kind: Kind, caller: Caller, which: str, _: Any, version: str) -> Done:

@@ -4,7 +4,8 @@ Source: RFC 6750 2.1, RFC 7644 2.
 """
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.scim.long_lists import LongLists, Notes
+from sso_gate.scim.rations import Rations, portion
 from sso_gate.scim.recorder import Recorder
 from sso_gate.scim.rejection import Rejected
 from sso_gate.scim.values import Dialect
@@ -34,6 +36,14 @@ ROWS_PER_READ = 20  # rows that a question made the gate look at one by one, and
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What one process remembers of the requests before: nothing that decides who may do what."""
+
+    lists: LongLists = field(default_factory=LongLists)
+    rations: Rations = field(default_factory=Rations)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """A provisioning client that may do what it asks for."""
 
@@ -42,12 +52,12 @@ class Caller:
     organization: Organization
     client: Client
     dialect: Dialect
-    long_lists: LongLists
+    remembered: Remembered
 
     @property
     def notes(self) -> Notes:
         """What this process remembers of the organization's long lists."""
-        return self.long_lists.of(self.organization.id, now=self.runtime.clock.now())
+        return self.remembered.lists.of(self.organization.id, now=self.runtime.clock.now())
 
     @property
     def base(self) -> str:
@@ -79,11 +89,17 @@ class Caller:
         Raises:
             Rejected: 429. With Redis away everything passes: a deactivation must never wait for a counter.
         """
+        budget, now, rations = self._budget(kind), self.runtime.clock.now(), self.remembered.rations
+        if rations.pay(budget, now=now):
+            return
+        part = portion(BUDGETS[kind])
         try:
-            spent = await self.runtime.redis.count(self._budget(kind), seconds=WINDOW_SECONDS)
+            taken = await self.runtime.redis.count(budget, seconds=WINDOW_SECONDS, by=part)
         except Unavailable:
             return
-        if spent > BUDGETS[kind]:
+        if taken - part < BUDGETS[kind]:
+            rations.fill(budget, part - 1, until=now + timedelta(seconds=WINDOW_SECONDS))
+        else:
             event = replace(self.event(Action.SCIM_THROTTLE), reason=Reason.RATE_LIMITED, check=kind)
             await record_unproved(self.runtime, event)
             said = f"more than {BUDGETS[kind]} requests of this kind in {WINDOW_SECONDS} seconds: try again later"
@@ -91,9 +107,12 @@ class Caller:
 
     async def note_looked_at(self, rows: int) -> None:
         """Let a question that no index answered count as the many reads that it was; the next ones feel it."""
-        if rows >= ROWS_PER_READ:
-            with contextlib.suppress(Unavailable):
-                await self.runtime.redis.count(self._budget("read"), seconds=WINDOW_SECONDS, by=rows // ROWS_PER_READ)
+        if rows < ROWS_PER_READ:
+            return
+        budget = self._budget("read")
+        self.remembered.rations.forget(budget)  # the next one asks how much is left
+        with contextlib.suppress(Unavailable):
+            await self.runtime.redis.count(budget, seconds=WINDOW_SECONDS, by=rows // ROWS_PER_READ)
 
     async def note_refused(self, action: Action, target: str, rejected: Rejected) -> None:
         """Put a change that was refused on the audit record where its use case has not done so."""
@@ -105,8 +124,8 @@ class Caller:
         return f"sso:{{{self.organization.id}}}:scim-budget:{kind}:{self.token.id}"
 
 
-async def caller_with(request: Request, long_lists: LongLists, *, writes: bool) -> Caller:
-    """Return the caller; `long_lists` are those that this process remembers.
+async def caller_with(request: Request, remembered: Remembered, *, writes: bool) -> Caller:
+    """Return the caller; `remembered` is what this process knows of the requests before.
 
     Raises:
         Rejected: 401 for a token that is missing or opens nothing, 403 for one that may not do this. What is known of a
@@ -118,7 +137,7 @@ async def caller_with(request: Request, long_lists: LongLists, *, writes: bool) 
         raise Rejected(401, "the bearer token is not valid", reason=Reason.TOKEN_INVALID)
     client = Client(client_address(request), request.headers.get("user-agent", ""), request_id(request))
     dialect = Dialect(strict=organization.scim_mode == "strict")
-    caller = Caller(runtime, token, organization, client, dialect, long_lists)
+    caller = Caller(runtime, token, organization, client, dialect, remembered)
     now = runtime.clock.now()
     ended = tokens.ended(token, now=now)
     if ended:

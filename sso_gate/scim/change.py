@@ -36,7 +36,7 @@ class Change:
     @property
     def organization(self) -> str:
         """The id of the organization whose token it is."""
-        return self.provision.organization.id
+        return self.provision.organization_id
 
     def done(self, action: Action, target: str, changes: dict[str, Any]) -> None:
         """Write the event of what was done."""
@@ -62,7 +62,7 @@ async def changing(caller: Caller, action: Action, target: str, work: Callable[[
             return rejected.recorded()
 
     result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
-    caller.long_lists.forget(caller.organization.id)
+    caller.remembered.lists.forget(caller.organization.id)
     if isinstance(result, Rejected):
         raise result
     return result

@@ -6,6 +6,7 @@ Each request is one transaction under the pool's lock, so that no member disappe
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from sso_gate.audit.event import Action
@@ -18,7 +19,7 @@ from sso_gate.scim.group_rows import Group
 from sso_gate.scim.links import Links, read_links, read_members
 from sso_gate.scim.patch import Operation, apply_patch
 from sso_gate.scim.projection import Projection
-from sso_gate.scim.reading import Reader, Resource
+from sso_gate.scim.reading import Reader, Resource, Shown
 from sso_gate.scim.rejection import invalid, not_there, not_unique
 from sso_gate.scim.values import read_resource, required
 
@@ -41,9 +42,8 @@ def _require_free(change: Change, name: str, but: str = "") -> None:
         raise not_unique(f"displayName {name} belongs to another group")
 
 
-def _answered(change: Change, group: Group, projection: Projection | None) -> tuple[Resource, str]:
-    """Return the group as a change left it, and its ETag; with no projection there is nothing to show."""
-    return _show(change.tx, change.caller, [group], projection)[0] if projection else {}, group.etag
+def _answered(change: Change, group: Group, projection: Projection | None) -> Shown:
+    return READER.shown(change.tx, change.caller, group, projection)
 
 
 def _read(caller: Caller, body: Any) -> tuple[Resource, Links | None]:
@@ -69,11 +69,11 @@ def _checked(document: Resource) -> Resource:
     return {**document, "displayName": name}
 
 
-async def create(caller: Caller, body: Any, projection: Projection | None) -> tuple[Resource, str]:
+async def create(caller: Caller, body: Any, projection: Projection | None) -> Shown:
     """Return the new group; `Rejected`: 400, 409 `uniqueness`."""
     document, links = _read(caller, body)
 
-    def work(change: Change) -> tuple[Resource, str]:
+    def work(change: Change) -> Shown:
         return _answered(change, _create(change, document, links or Links()), projection)
 
     return await changing(caller, Action.SCIM_GROUP_CREATE, "", work)
@@ -98,14 +98,12 @@ def _create(change: Change, document: Resource, links: Links) -> Group:
     return group
 
 
-async def put(
-    caller: Caller, group_id: str, body: Any, if_match: str, projection: Projection | None
-) -> tuple[Resource, str]:
+async def put(caller: Caller, group_id: str, body: Any, if_match: str, projection: Projection | None) -> Shown:
     """Return the group, replaced by what was sent; without `members` it has none afterwards."""
     document, links = _read(caller, body)
     whole = links or Links(cleared=True)
 
-    def work(change: Change) -> tuple[Resource, str]:
+    def work(change: Change) -> Shown:
         return _answered(change, _change_to(change, _find(change, group_id, if_match), document, whole), projection)
 
     return await changing(caller, Action.SCIM_GROUP_UPDATE, group_id, work)
@@ -113,11 +111,11 @@ async def put(
 
 async def patch(
     caller: Caller, group_id: str, operations: list[Operation], if_match: str, projection: Projection | None
-) -> tuple[Resource, str]:
-    """Return the group as the operations leave it, and its ETag."""
+) -> Shown:
+    """Return the group as the operations leave it."""
     links, others = read_links(operations, caller.dialect)
 
-    def work(change: Change) -> tuple[Resource, str]:
+    def work(change: Change) -> Shown:
         group = _find(change, group_id, if_match)
         document = _checked(apply_patch(GROUPS, group.document(), others, caller.dialect))
         return _answered(change, _change_to(change, group, document, links), projection)
@@ -187,10 +185,11 @@ async def delete(caller: Caller, group_id: str, if_match: str) -> None:
     await changing(caller, Action.SCIM_GROUP_DELETE, group_id, work)
 
 
-def _show(tx: Connection, caller: Caller, groups: Sequence[Group], projection: Projection) -> list[Resource]:
+def _show(tx: Connection, caller: Caller, groups: Sequence[Group], projection: Projection) -> list[str]:
     ids = [group.id for group in groups]
     people = group_rows.people(tx, ids, caller.base) if ids and projection.wants("members") else {}
-    return [projection.applied(group.resource(caller.base, people.get(group.id, []))) for group in groups]
+    resources = [projection.applied(group.resource(caller.base, people.get(group.id, []))) for group in groups]
+    return [to_json(resource).decode() for resource in resources]
 
 
 READER = Reader("Group", group_rows.find, group_search.GROUPS, _show)

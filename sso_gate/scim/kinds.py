@@ -12,16 +12,16 @@ from sso_gate.scim.caller import Kind as Budget
 from sso_gate.scim.definitions import GROUPS, USERS
 from sso_gate.scim.patch import Operation
 from sso_gate.scim.projection import Projection
-from sso_gate.scim.reading import Reader, Resource
+from sso_gate.scim.reading import Reader, Shown
 from sso_gate.scim.requests import GROUP_BYTES, USER_BYTES
 from sso_gate.scim.schema import ResourceType
 
-Changed = Awaitable[tuple[Resource, str]]
+Changed = Awaitable[Shown]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One resource type: its use cases, each of which gives the resource and its ETag, and what they cost.
+    """One resource type: its use cases, each of which gives the resource, and what they cost.
 
     `tells_patched` says whether the answer of a PATCH is the resource although no attributes were asked for.
     """

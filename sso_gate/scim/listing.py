@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from sso_gate.scim.asked import Asked
@@ -265,15 +266,15 @@ def _open_cursor(asked: Asked, *kinds: type) -> list[Any]:
     return place
 
 
-def list_response(resources: list[dict[str, Any]], found: Page[Any], asked: Asked) -> dict[str, Any]:
-    """Return the ListResponse: RFC 7644 3.4.2, RFC 9865 2."""
+def list_response(resources: list[str], found: Page[Any], asked: Asked) -> str:
+    """Return the ListResponse of these JSON texts as JSON: RFC 7644 3.4.2, RFC 9865 2."""
     paging = {"nextCursor": found.next_cursor} if found.next_cursor else {}
     indexed = {"startIndex": asked.start} if asked.cursor is None else {}
-    return {
+    head = {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": found.total,
         "itemsPerPage": len(resources),
         **indexed,
         **paging,
-        "Resources": resources,
     }
+    return f'{to_json(head).decode()[:-1]},"Resources":[{",".join(resources)}]}}'

@@ -1,11 +1,13 @@
 """A member as SCIM sees one: the document that is filtered and patched, and the resource that is answered."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from sso_gate.clock import from_micros, iso
 from sso_gate.members import store as members
@@ -14,6 +16,8 @@ from sso_gate.scim.definitions import ENTERPRISE_URN, SEAT_URN, USER_URN
 from sso_gate.scim.projection import Projection
 
 _SEATS = {MemberState.HELD: "held", MemberState.WAITING: "waiting"}
+_PLAIN, _EXTENDED = json.dumps([USER_URN, SEAT_URN]), json.dumps([USER_URN, ENTERPRISE_URN, SEAT_URN])
+_ENTERPRISE = f'"{ENTERPRISE_URN}":'  # in a text of JSON it stands nowhere but as a name: inside of a value " is \\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class Person:
     """
 
     row: Any
+
+    def rewritten(self, columns: dict[str, Any]) -> "Person":
+        """Return the person with these columns of the row changed."""
+        return Person(self.row._replace(**columns))
 
     @property
     def id(self) -> str:
@@ -87,17 +95,29 @@ class Person:
             "lastModified": first if changed is None else _instant(changed),
         }
 
-    def resource(self, base: str, groups: list[dict[str, str]]) -> dict[str, Any]:
-        """Return everything but what is returned on request alone; `base` is the address of `/scim/v2`."""
-        document, meta = self.document(), self.meta()
-        meta["location"], meta["version"] = f"{base}/Users/{self.id}", self.etag
-        extended = [USER_URN, ENTERPRISE_URN, SEAT_URN] if ENTERPRISE_URN in document else [USER_URN, SEAT_URN]
-        resource = {"schemas": extended, "id": self.id, **document}
-        if groups:
-            resource["groups"] = groups
-        resource[SEAT_URN] = {"seat": _SEATS.get(self.row.state, "none")}
-        resource["meta"] = meta
-        return resource
+    def text(self, base: str, groups: list[dict[str, str]]) -> str:
+        """Return everything but what is returned on request alone, as JSON; `base` is the address of `/scim/v2`.
+
+        What a client said is kept as JSON and stands in it as it is: pages hold hundreds of people.
+        """
+        row = self.row
+        said = row.attributes or to_json(self._told_by_login()).decode()
+        schemas = _EXTENDED if _ENTERPRISE in said else _PLAIN
+        named = f'"userName":{quoted(row.email)}'
+        external = f',"externalId":{quoted(row.external_id)}' if row.external_id else ""
+        rest = f",{said[1:-1]}" if len(said) > len("{}") else ""
+        told = f',"groups":{to_json(groups).decode()}' if groups else ""
+        active, seat = "true" if self.active else "false", _SEATS.get(row.state, "none")
+        where = f'"location":{quoted(f"{base}/Users/{row.id}")},"version":{quoted(self.etag)}'
+        return (
+            f'{{"schemas":{schemas},"id":{quoted(row.id)},{named}{external}{rest},"active":{active}{told},'
+            f'"{SEAT_URN}":{{"seat":"{seat}"}},"meta":{{{self._times()},{where}}}}}'
+        )
+
+    def _times(self) -> str:
+        first, changed = _instant(self.row.created_at), self.row.changed_at
+        last = first if changed is None else _instant(changed)
+        return f'"resourceType":"User","created":"{first}","lastModified":"{last}"'
 
     @property
     def etag(self) -> str:
@@ -123,14 +143,15 @@ def weak_etag(text: str) -> str:
     return f'W/"{hashlib.blake2b(text.encode(), digest_size=9).hexdigest()}"'
 
 
-def shown(
-    person: Person, base: str, groups: list[dict[str, str]], sign_in: str, projection: Projection
-) -> dict[str, Any]:
-    """Return the resource as it was asked for; `sign_in` is empty unless it was asked for by name."""
-    resource = person.resource(base, groups)
+def shown(person: Person, base: str, groups: list[dict[str, str]], sign_in: str, projection: Projection) -> str:
+    """Return the resource as it was asked for, as JSON; `sign_in` is empty unless it was asked for by name."""
+    text = person.text(base, groups)
+    if projection.is_default:
+        return text
+    resource = from_json(text)
     if sign_in:
         resource[SEAT_URN] = {**resource[SEAT_URN], "signIn": sign_in}
-    return projection.applied(resource)
+    return to_json(projection.applied(resource)).decode()
 
 
 def display_name(document: dict[str, Any]) -> str:

@@ -21,6 +21,11 @@ class Projection:
     without: tuple[Place, ...] = ()
     is_limited: bool = False
 
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing was asked for, and nothing to be left out."""
+        return not self.is_limited and not self.without
+
     def wants(self, name: str) -> bool:
         """Return whether the attribute of the core schema goes into the answer at all."""
         if self.is_limited:

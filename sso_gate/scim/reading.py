@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,8 +15,21 @@ from sso_gate.scim.rejection import not_there
 Resource = dict[str, Any]
 
 
+class Shown(NamedTuple):
+    """One resource in an answer: its id, its ETag, and its JSON as it was asked for, empty where nobody wants it."""
+
+    id: str
+    etag: str
+    text: str
+
+
 class Tagged(Protocol):
-    """What has an ETag."""
+    """What has an id and an ETag."""
+
+    @property
+    def id(self) -> str:
+        """What the resource is asked for by."""
+        ...
 
     @property
     def etag(self) -> str:
@@ -29,29 +42,34 @@ T = TypeVar("T", bound=Tagged)
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[T]):
-    """How the resources of one type are found and shown, in one transaction."""
+    """How the resources of one type are found and shown, as JSON, in one transaction."""
 
     name: str
     find: Callable[[Connection, str, str], T | None]
     source: Source[T]
-    show: Callable[[Connection, Caller, Sequence[T], Projection], list[Resource]]
+    show: Callable[[Connection, Caller, Sequence[T], Projection], list[str]]
 
-    async def get(self, caller: Caller, which: str, projection: Projection) -> tuple[Resource, str]:
-        """Return the resource as asked for, and its ETag; `Rejected` 404 where the organization has none such."""
+    def shown(self, tx: Connection, caller: Caller, found: T, projection: Projection | None) -> Shown:
+        """Return the resource as it was asked for; with no projection there is nothing to show."""
+        text = self.show(tx, caller, [found], projection)[0] if projection else ""
+        return Shown(found.id, found.etag, text)
 
-        def read(tx: Connection) -> tuple[Resource, str] | None:
+    async def get(self, caller: Caller, which: str, projection: Projection) -> Shown:
+        """Return the resource as asked for; `Rejected` 404 where the organization has none such."""
+
+        def read(tx: Connection) -> Shown | None:
             found = self.find(tx, caller.organization.id, which)
-            return (self.show(tx, caller, [found], projection)[0], found.etag) if found else None
+            return self.shown(tx, caller, found, projection) if found else None
 
         answer = await caller.runtime.database.read(read)
         if answer is None:
             raise not_there(f"{self.name} {which[:64]}")
         return answer
 
-    async def search(self, caller: Caller, asked: Asked) -> Resource:
-        """Return the ListResponse."""
+    async def search(self, caller: Caller, asked: Asked) -> str:
+        """Return the ListResponse, as JSON."""
 
-        def read(tx: Connection) -> tuple[Resource, int]:
+        def read(tx: Connection) -> tuple[str, int]:
             page = self.source.page(tx, caller.organization.id, asked, caller.notes)
             return list_response(self.show(tx, caller, page.found, asked.projection), page, asked), page.looked_at
 

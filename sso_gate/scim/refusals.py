@@ -34,6 +34,12 @@ def protected(why: str) -> Rejected:
     return Rejected(403, f"protected: {why}", scim_type="mutability", reason=Reason.CONFLICT, check="protected")
 
 
+def invite_only() -> Rejected:
+    """Return the 403 for somebody new where people are invited and nobody else becomes a member."""
+    detail = "people are invited here: an owner can let the directory create them, under Identity and access."
+    return Rejected(403, f"{Reason.NOT_ASSIGNED}: {detail}", reason=Reason.NOT_ASSIGNED, check="invite_only")
+
+
 def denied(event: Event, rejected: Rejected, pool: Pool) -> Event:
     """Return the event of the request that was not done."""
     seats = SeatCount(pool.purchased, pool.used)

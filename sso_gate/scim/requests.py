@@ -36,11 +36,14 @@ _WORDS = {
 }
 
 
-def answer(body: dict[str, Any] | None, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Return the JSON as `application/scim+json`; no body where there is none."""
+def answer(
+    body: dict[str, Any] | str | None, status: int = 200, *, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the JSON, a text where it is written already, as `application/scim+json`; no body where there is none."""
     if body is None:
         return Response(status_code=status, headers=headers)
-    return Response(to_json(body), status, headers=headers, media_type=MEDIA_TYPE)
+    written = body if isinstance(body, str) else to_json(body)
+    return Response(written, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def read_json(request: Request, *, limit: int) -> Any:

@@ -17,11 +17,11 @@ from sso_gate.audit.event import Action
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.scim import bulk, discovery, preconditions
 from sso_gate.scim.asked import read_asked
-from sso_gate.scim.caller import WINDOW_SECONDS, Caller, caller_with
+from sso_gate.scim.caller import WINDOW_SECONDS, Caller, Remembered, caller_with
 from sso_gate.scim.kinds import GROUP_KIND, USER_KIND, Kind
-from sso_gate.scim.long_lists import LongLists
 from sso_gate.scim.patch import read_operations
 from sso_gate.scim.projection import Projection, read_projection
+from sso_gate.scim.reading import Shown
 from sso_gate.scim.rejection import Rejected, not_there
 from sso_gate.scim.requests import USER_BYTES, answer, is_id, read_json, read_query, read_search
 from sso_gate.scim.schema import ResourceType
@@ -53,9 +53,9 @@ def scim_routes() -> list[Route]:
         "/Schemas": {"GET": _Door(_schemas)},
         "/Schemas/{id}": {"GET": _Door(_schema)},
     }
-    lists = LongLists()
-    known = [Route(PREFIX + path, _endpoint(doors, lists), methods=_METHODS) for path, doors in paths.items()]
-    return [*known, Route("/scim/{path:path}", _endpoint({}, lists), methods=_METHODS)]
+    remembered = Remembered()
+    known = [Route(PREFIX + path, _endpoint(doors, remembered), methods=_METHODS) for path, doors in paths.items()]
+    return [*known, Route("/scim/{path:path}", _endpoint({}, remembered), methods=_METHODS)]
 
 
 def _paths_of(kind: Kind) -> dict[str, dict[str, _Door]]:
@@ -72,10 +72,10 @@ def _paths_of(kind: Kind) -> dict[str, dict[str, _Door]]:
     }
 
 
-def _endpoint(doors: Mapping[str, _Door], lists: LongLists) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(doors: Mapping[str, _Door], remembered: Remembered) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            return await _served(request, doors, lists)
+            return await _served(request, doors, remembered)
         except Rejected as rejected:
             return _told(request, rejected)
         except Unavailable as trouble:
@@ -101,11 +101,11 @@ def _told(request: Request, rejected: Rejected) -> Response:
     return answer(rejected.body(), rejected.status, headers=headers.get(rejected.status))
 
 
-async def _served(request: Request, doors: Mapping[str, _Door], lists: LongLists) -> Response:
+async def _served(request: Request, doors: Mapping[str, _Door], remembered: Remembered) -> Response:
     method = "GET" if request.method == "HEAD" else request.method
     door = doors.get(method)
     writes = method in ("PUT", "PATCH", "DELETE") or (door is not None and door.action is not None)
-    caller = await caller_with(request, lists, writes=writes)
+    caller = await caller_with(request, remembered, writes=writes)
     if door is None:
         raise _no_door(request, doors)
     try:
@@ -133,12 +133,9 @@ def _projection(request: Request, resource: ResourceType) -> Projection:
     return read_projection(resource, wanted.split(","), unwanted.split(","))
 
 
-def _one(resource: dict[str, Any], etag: str, location: str, status: int = 200) -> Response:
-    return answer(resource, status, headers={"etag": etag, "location": location})
-
-
-def _address(request: Request, caller: Caller, kind: Kind) -> str:
-    return f"{caller.base}/{kind.endpoint}/{_id(request)}"
+def _one(shown: Shown, caller: Caller, kind: Kind, status: int = 200) -> Response:
+    location = f"{caller.base}/{kind.endpoint}/{shown.id}"
+    return answer(shown.text, status, headers={"etag": shown.etag, "location": location})
 
 
 def _id(request: Request) -> str:
@@ -171,24 +168,24 @@ async def _found(kind: Kind, words: dict[str, Any], caller: Caller) -> Response:
 async def _create(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("write")
     body = await read_json(request, limit=kind.most_bytes)
-    made, etag = await kind.create(caller, body, _projection(request, kind.resource))
-    return _one(made, etag, f"{caller.base}/{kind.endpoint}/{made['id']}", 201)
+    made = await kind.create(caller, body, _projection(request, kind.resource))
+    return _one(made, caller, kind, 201)
 
 
 async def _get(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend("read")
-    found, etag = await kind.reader.get(caller, _id(request), _projection(request, kind.resource))
-    if preconditions.names(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers={"etag": etag})
-    return _one(found, etag, _address(request, caller, kind))
+    found = await kind.reader.get(caller, _id(request), _projection(request, kind.resource))
+    if preconditions.names(request.headers.get("if-none-match", ""), found.etag):
+        return Response(status_code=304, headers={"etag": found.etag})
+    return _one(found, caller, kind)
 
 
 async def _put(kind: Kind, request: Request, caller: Caller) -> Response:
     body = await read_json(request, limit=kind.most_bytes)
     await caller.spend(kind.budget_of_put(body))
     projection = _projection(request, kind.resource)
-    left, etag = await kind.put(caller, _id(request), body, _if_match(request), projection)
-    return _one(left, etag, _address(request, caller, kind))
+    left = await kind.put(caller, _id(request), body, _if_match(request), projection)
+    return _one(left, caller, kind)
 
 
 async def _patch(kind: Kind, request: Request, caller: Caller) -> Response:
@@ -196,10 +193,10 @@ async def _patch(kind: Kind, request: Request, caller: Caller) -> Response:
     await caller.spend(kind.budget_of_patch(operations))
     is_asked = bool({"attributes", "excludedAttributes"} & read_query(request).keys())
     projection = _projection(request, kind.resource) if kind.tells_patched or is_asked else None
-    left, etag = await kind.patch(caller, _id(request), operations, _if_match(request), projection)
+    left = await kind.patch(caller, _id(request), operations, _if_match(request), projection)
     if projection is None:
-        return answer(None, 204, headers={"etag": etag})
-    return _one(left, etag, _address(request, caller, kind))
+        return answer(None, 204, headers={"etag": left.etag})
+    return _one(left, caller, kind)
 
 
 async def _delete(kind: Kind, request: Request, caller: Caller) -> Response:

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, select, update
 
 from sso_gate.clock import to_micros
 from sso_gate.identity import normal_email
-from sso_gate.members.member import Member
 from sso_gate.scim.definitions import ENTERPRISE_URN
 from sso_gate.scim.person import Person
 from sso_gate.scim.rejection import invalid
@@ -25,6 +24,7 @@ LOOKED_UP = (
     "name.givenName",
     f"{ENTERPRISE_URN}:employeeNumber",
 )
+_HEADS = {path.partition(".")[0] if ENTERPRISE_URN not in path else ENTERPRISE_URN for path in LOOKED_UP}
 _SAID = (scim_user.c.external_id, scim_user.c.wanted, scim_user.c.attributes, scim_user.c.changed_at)
 
 
@@ -39,11 +39,15 @@ _GROUPS = Prepared(
     .where(OneOf(scim_group_member.c.member, "people"))
     .order_by(scim_group.c.display_key)
 )
-_SAVE = Prepared(
-    update(scim_user)
-    .where(scim_user.c.member == bindparam("which"))
-    .values({name: bindparam(name) for name in ("external_id", "wanted", "attributes", "changed_at")})
-)
+
+
+def _saving(*names: str) -> Prepared:
+    values: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in names}
+    return Prepared(update(scim_user).where(scim_user.c.member == bindparam("which")).values(values))
+
+
+_SAVE = _saving("external_id", "wanted", "attributes", "changed_at")
+_SAVE_REST = _saving("wanted", "attributes", "changed_at")  # touches no index
 _ADD = inserting(scim_user)
 _RENAME = Prepared(
     update(member)
@@ -52,6 +56,9 @@ _RENAME = Prepared(
 )
 _FORGET_VALUES = Prepared(delete(scim_value).where(scim_value.c.member == bindparam("which")))
 _ADD_VALUE = inserting(scim_value)
+
+
+_written = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one at every call
 
 
 def query() -> Select[Any]:
@@ -65,17 +72,42 @@ def find(tx: Connection, organization: str, member_id: str) -> Person | None:
     return Person(rows[0]) if rows else None
 
 
+class Named(Protocol):
+    """Whose it is: a member, or a row that holds one."""
+
+    @property
+    def id(self) -> str:
+        """The member's id."""
+        ...
+
+    @property
+    def organization(self) -> str:
+        """The id of their organization."""
+        ...
+
+    @property
+    def email(self) -> str:
+        """Their address, or whatever the client calls them."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that pages show."""
+        ...
+
+
 def save(
     tx: Connection,
-    whose: Member,
+    whose: Named,
     document: dict[str, Any],
     *,
     active: bool,
     name: str,
     now: datetime,
     before: dict[str, Any] | None = None,
-) -> None:
-    """Write what a client says of a member: the document, and what the gate itself keeps of it.
+) -> dict[str, Any]:
+    """Write what a client says of a member: the document, and what the gate itself keeps of it; return what a row of
+    `find` says instead now.
 
     `before` is the document that a client left here before this one; where it says the same, nothing is written again.
     """
@@ -86,20 +118,22 @@ def save(
         "attributes": _kept(document),
         "changed_at": to_micros(now),
     }
-    if _SAVE.run(tx, which=which, **values) == 0:
+    is_found_alike = before is not None and before.get("externalId") == values["external_id"]
+    if (_SAVE_REST if is_found_alike else _SAVE).run(tx, which=which, **values) == 0:
         _ADD.run(tx, member=which, organization=organization, **values)
+    names = {"email": user_name, "email_key": normal_email(user_name), "name": name}
     if (user_name, name) != (whose.email, whose.name):
-        _RENAME.run(tx, which=which, email=user_name, email_key=normal_email(user_name), name=name)
-    looked_up = _looked_up_by(document)
-    if before is None or looked_up != _looked_up_by(before):
+        _RENAME.run(tx, which=which, **names)
+    if before is None or any(before.get(name) != document.get(name) for name in _HEADS):
         _FORGET_VALUES.run(tx, which=which)
-        rows = [{"path": path, "value": value} for path, value in sorted(looked_up)]
+        rows = [{"path": path, "value": value} for path, value in sorted(_looked_up_by(document))]
         _ADD_VALUE.run_many(tx, [{"member": which, "organization": organization, **row} for row in rows])
+    return {**values, **names}
 
 
 def _kept(document: dict[str, Any]) -> str:
     rest = {key: value for key, value in document.items() if key not in ("userName", "externalId")}
-    text = json.dumps(rest, separators=(",", ":"))
+    text = _written(rest)
     if len(text) > MAX_KEPT:
         raise invalid("invalidValue", f"more than {MAX_KEPT} characters of attributes cannot be kept of one user")
     return text

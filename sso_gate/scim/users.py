@@ -25,7 +25,7 @@ from sso_gate.scim.definitions import SEAT_URN, USERS
 from sso_gate.scim.patch import Operation, apply_patch
 from sso_gate.scim.person import Person, display_name, shown
 from sso_gate.scim.projection import Projection
-from sso_gate.scim.reading import Reader, Resource
+from sso_gate.scim.reading import Reader, Resource, Shown
 from sso_gate.scim.rejection import not_there, not_unique
 from sso_gate.scim.values import read_resource, read_user_name, required
 
@@ -54,16 +54,15 @@ def _activate(change: Change, person: Member) -> Seated:
     return seated
 
 
-def _answered(change: Change, person: Person, projection: Projection | None) -> tuple[Resource, str]:
-    """Return the person as a change left them, and their ETag; with no projection there is nothing to show."""
-    return _show(change.tx, change.caller, [person], projection)[0] if projection else {}, person.etag
+def _answered(change: Change, person: Person, projection: Projection | None) -> Shown:
+    return READER.shown(change.tx, change.caller, person, projection)
 
 
-async def create(caller: Caller, body: Any, projection: Projection | None) -> tuple[Resource, str]:
-    """Return the new person and their ETag; `Rejected`: 400, 409 `uniqueness`, 403 `seat_unavailable`."""
+async def create(caller: Caller, body: Any, projection: Projection | None) -> Shown:
+    """Return the new person; `Rejected`: 400, 409 `uniqueness`, 403 `not_assigned`, `seat_unavailable`."""
     document = _read(caller, body)
 
-    def work(change: Change) -> tuple[Resource, str]:
+    def work(change: Change) -> Shown:
         return _answered(change, _create(change, document), projection)
 
     return await changing(caller, Action.SCIM_USER_CREATE, "", work)
@@ -80,6 +79,8 @@ def _read(caller: Caller, body: Any) -> Resource:
 
 def _create(change: Change, document: Resource) -> Person:
     _require_free(change, document["userName"])
+    if change.caller.organization.provisioning == "invite_only":
+        raise refusals.invite_only()
     active = document.pop("active", True)
     member = Member(
         id=new_id("mem", change.provision.clock),
@@ -101,9 +102,11 @@ def _create(change: Change, document: Resource) -> Person:
     return _again(change, member.id)
 
 
-def _save(change: Change, member: Member, document: Resource, *, active: bool, before: Resource | None = None) -> None:
-    name, now = display_name(document) or member.name, change.provision.now
-    user_rows.save(change.tx, member, document, active=active, name=name, now=now, before=before)
+def _save(
+    change: Change, whose: user_rows.Named, document: Resource, *, active: bool, before: Resource | None = None
+) -> Resource:
+    name, now = display_name(document) or whose.name, change.provision.now
+    return user_rows.save(change.tx, whose, document, active=active, name=name, now=now, before=before)
 
 
 def _again(change: Change, member_id: str) -> Person:
@@ -112,9 +115,7 @@ def _again(change: Change, member_id: str) -> Person:
     return person
 
 
-async def put(
-    caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection | None
-) -> tuple[Resource, str]:
+async def put(caller: Caller, user_id: str, body: Any, if_match: str, projection: Projection | None) -> Shown:
     """Return the person, replaced by what was sent; `active` missing means unchanged, not true."""
     document = _read(caller, body)
     return await _replace(caller, user_id, if_match, projection, lambda _: dict(document))
@@ -122,7 +123,7 @@ async def put(
 
 async def patch(
     caller: Caller, user_id: str, operations: list[Operation], if_match: str, projection: Projection | None
-) -> tuple[Resource, str]:
+) -> Shown:
     """Return the person as the operations leave them."""
     return await _replace(
         caller, user_id, if_match, projection, lambda old: apply_patch(USERS, old, operations, caller.dialect)
@@ -131,8 +132,8 @@ async def patch(
 
 async def _replace(
     caller: Caller, user_id: str, if_match: str, projection: Projection | None, make: Callable[[Resource], Resource]
-) -> tuple[Resource, str]:
-    def work(change: Change) -> tuple[Resource, str]:
+) -> Shown:
+    def work(change: Change) -> Shown:
         return _answered(change, _change_to(change, _find(change, user_id, if_match), make), projection)
 
     return await changing(caller, Action.SCIM_USER_UPDATE, user_id, work)
@@ -151,9 +152,11 @@ def _change_to(change: Change, person: Person, make: Callable[[Resource], Resour
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     active, action = _seat(change, person, wish)
     if names or action is not Action.SCIM_USER_UPDATE or active is not person.active:
-        _save(change, person.member, new, active=active, before=old if person.said is not None else None)
+        before = old if person.said is not None else None
+        written = _save(change, person.row, new, active=active, before=before)
         change.done(action, person.id, {"attributes": names, "active": active})
-    return _again(change, person.id)
+        person = person.rewritten(written) if action is Action.SCIM_USER_UPDATE else _again(change, person.id)
+    return person
 
 
 def _check_name(change: Change, person: Person, user_name: str) -> None:
@@ -213,7 +216,7 @@ async def delete(caller: Caller, user_id: str, if_match: str) -> None:
     await changing(caller, Action.SCIM_USER_DELETE, user_id, work)
 
 
-def _show(tx: Connection, caller: Caller, people: Sequence[Person], projection: Projection) -> list[Resource]:
+def _show(tx: Connection, caller: Caller, people: Sequence[Person], projection: Projection) -> list[str]:
     ids = [person.id for person in people]
     groups = user_rows.groups_of(tx, ids) if ids and projection.wants("groups") else {}
     bound = user_rows.bound(tx, ids) if projection.asks_for(SEAT_URN, "signIn") else None

@@ -27,6 +27,7 @@ from sso_gate.clock import to_micros
 from sso_gate.errors import Conflict, NoSeatFree, NotFound
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
+from sso_gate.seats import thresholds
 from sso_gate.storage.prepared import OneOf, Prepared, inserting
 from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
 
@@ -65,7 +66,8 @@ def read(tx: Connection, organization: str, *, now: datetime) -> Pool:
 
 def lock(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Return the pool and keep everybody else from changing it until this transaction ends."""
-    take_lock(tx, organization)
+    if not is_alone(tx):
+        take_lock(tx, organization)
     return read(tx, organization, now=now)
 
 
@@ -120,6 +122,9 @@ def grant(
         _DROP_HOLDS.run(tx, members=waiters)
         _STOP_WAITING.run(tx, members=waiters)
     pool = _change(tx, organization, _USE, now=now, more=len(events))
+    thresholds.note(
+        tx, organization, purchased=pool.purchased, used=pool.used, taken=len(events), version=pool.version, now=now
+    )
     values = {"organization": organization, "version": pool.version, "now": to_micros(now)}
     there = list(events.keys() - {one.id for one in newcomers})
     if there and _HOLD_SEATS.run(tx, members=there, **values) != len(there):

@@ -8,7 +8,10 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, func, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sso_gate.clock import Clock, from_micros, to_micros
+from sso_gate.audit import store as audit
+from sso_gate.audit.event import Action, Actor, Event, SeatCount
+from sso_gate.clock import Clock, from_micros, iso, to_micros
+from sso_gate.identity import new_id
 from sso_gate.members.member import MemberState
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger
@@ -126,7 +129,18 @@ def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -
     lucky = _next(tx, organization, free) if free and organizations.holds_for_waiting(tx, organization) else []
     for who in lucky:
         outbox.add(tx, organization, SEAT_HELD, clock=clock, subject=who)
-    return ledger.keep_for(tx, organization, lucky, now=now, until=until)
+    pool = ledger.keep_for(tx, organization, lucky, now=now, until=until)
+    audit.record(tx, [_kept(organization, who, pool, clock=clock, until=until) for who in lucky])
+    return pool
+
+
+def _kept(organization: str, member_id: str, pool: Pool, *, clock: Clock, until: datetime) -> Event:
+    """Return the event of a seat that is kept for the next in line: nobody decided it but their place."""
+    seat, changes = SeatCount(pool.purchased, pool.used), {"until": iso(until)}
+    event_id, now = new_id("evt", clock), clock.now()
+    return Event(
+        event_id, organization, now, Action.SEAT_HOLD, Actor("system"), seat=seat, target=member_id, changes=changes
+    )
 
 
 def _let_lapse(tx: Connection, organization: str, *, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -79,6 +80,7 @@ def revoke(tx: Connection, organization: str, token_id: str, *, now: datetime) -
     return tx.execute(update(api_token).where(living).values(revoked_at=to_micros(now))).rowcount == 1
 
 
+@lru_cache(maxsize=1024)  # read from the database each time, made anew where its row has changed
 def _token(row: Any) -> Token:
     return Token(
         id=row.id,

@@ -16,6 +16,7 @@ from sso_gate.protocols.oidc.person import (
     read_authenticated_at,
     read_email,
     read_groups,
+    read_multi_factor,
     read_name,
     read_session,
     read_subject,
@@ -33,13 +34,15 @@ MAX_PARAMETER_LENGTH = 8 * 1024
 class OidcProof:
     """An identity and what its logout will need: `sub` and `sid` as the provider will name them, the ID token (secret).
 
-    `sub` differs from the identity's subject where the connection maps the subject to another claim.
+    `sub` differs from the identity's subject where the connection maps the subject to another claim. `claims` are all
+    that the provider said, for a test login to show.
     """
 
     identity: Identity
     sub: str
     sid: str | None
     id_token: str = field(repr=False)
+    claims: Mapping[str, Any] = field(repr=False)
 
 
 async def finish(
@@ -56,11 +59,12 @@ async def finish(
     client_key: ClientKey | None,
     now: datetime,
     passed: Passed = unrecorded,
+    heard: Passed = unrecorded,
 ) -> OidcProof:
     """Return the proof that a provider's answer carries, after every check in `trace.CHECKS`.
 
     `params` are all parameters of the request as they came, with duplicates. The pending login must have been taken
-    (single use) before. `passed` hears the name of each check that holds.
+    (single use) before. `passed` hears the name of each check that holds, `heard` the ID token before it is verified.
 
     Raises:
         Refused: with the reason of the first check that fails.
@@ -91,6 +95,7 @@ async def finish(
     id_token = answer.get("id_token")
     if not isinstance(id_token, str) or not id_token:
         raise Refused(Reason.TOKEN_REFUSED, "the provider sent no ID token (OpenID Connect Core 3.1.3.3)")
+    heard(id_token)
     passed("ID token")
     access_token = answer.get("access_token")
     claims = await verify_id_token(
@@ -111,7 +116,7 @@ async def finish(
     passed("userinfo")
     identity = _identity(claims, connection, login_id(settings.issuer, expected_nonce), now)
     passed("person")
-    return OidcProof(identity, sub, identity.session_index, id_token)
+    return OidcProof(identity, sub, identity.session_index, id_token, claims)
 
 
 def read_parameters(params: Sequence[tuple[str, str]]) -> Mapping[str, str]:
@@ -172,4 +177,5 @@ def _identity(claims: Mapping[str, Any], connection: Connection, proof: str, now
         authenticated_at=read_authenticated_at(claims, now),
         session_index=read_session(claims),
         login_id=proof,
+        multi_factor=read_multi_factor(claims),
     )

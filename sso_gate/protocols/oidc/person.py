@@ -106,5 +106,11 @@ def read_authenticated_at(claims: Mapping[str, Any], now: datetime) -> datetime:
     return now
 
 
+def read_multi_factor(claims: Mapping[str, Any]) -> bool | None:
+    """Return True where `amr` says that several factors were shown (RFC 8176 2); None where it does not say."""
+    methods = claims.get("amr")
+    return True if isinstance(methods, list) and "mfa" in methods else None
+
+
 def _showable(text: str, longest: int) -> bool:
     return len(text) <= longest and text.isprintable()

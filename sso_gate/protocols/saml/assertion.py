@@ -35,6 +35,7 @@ class Authentication:
     instant: datetime
     session_index: str | None
     session_not_on_or_after: datetime | None
+    context: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Checked:
 
     id: str
     issuer: str
+    issued: datetime
     name_id: NameId | None
     confirmation: Confirmation
     authentication: Authentication
@@ -82,6 +84,7 @@ def check(
     return Checked(
         id=identifier,
         issuer=issuer,
+        issued=issued,
         name_id=None if named is None else name_id.read(named),
         confirmation=confirmation,
         authentication=authentication,
@@ -157,4 +160,4 @@ def _authentication(assertion: Element, *, authn_context: tuple[str, ...], now: 
     got = "" if context is None else text_of(context).strip()
     if authn_context and got not in authn_context:
         raise Refused(Reason.STATUS_REFUSED, f"authentication context {got[:256] or 'missing'} is not one we asked for")
-    return Authentication(instant, statement.get("SessionIndex"), session_end)
+    return Authentication(instant, statement.get("SessionIndex"), session_end, got)

@@ -51,6 +51,20 @@ GROUPS = (
     "Role",
 )
 
+# What says that more than one factor was shown: REFEDS MFA Profile 1.2, SAML authentication contexts 3.4 (the contexts
+# with two factors of their own), and Entra ID's claim of how somebody authenticated.
+_MULTI_FACTOR = "http://schemas.microsoft.com/claims/multipleauthn"
+_METHODS = "http://schemas.microsoft.com/claims/authnmethodsreferences"
+_CLASSES = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+_MULTI_FACTOR_CONTEXTS = frozenset(
+    {
+        "https://refeds.org/profile/mfa",
+        _MULTI_FACTOR,
+        f"{_CLASSES}MobileTwoFactorContract",
+        f"{_CLASSES}MobileTwoFactorUnregistered",
+    }
+)
+
 Attributes = Mapping[str, Sequence[Element]]
 
 
@@ -152,3 +166,9 @@ def _line(text: str | None) -> str | None:
     """Return the text with everything unprintable as a space: a name is shown and logged, never compared."""
     printable = "".join(character if character.isprintable() else " " for character in text or "")
     return " ".join(printable.split())[:MAX_NAME_CHARACTERS] or None
+
+
+def multi_factor(context: str, found: Attributes) -> bool | None:
+    """Return True where the provider says that the person showed more than one factor; None where it does not say."""
+    methods = {text_of(value).strip() for value in found.get(_METHODS, ())}
+    return True if context in _MULTI_FACTOR_CONTEXTS or _MULTI_FACTOR in methods else None

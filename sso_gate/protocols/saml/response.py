@@ -15,7 +15,7 @@ one that gives nobody a decryption oracle.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from sso_gate.connections.connection import Connection, SamlSettings
@@ -40,6 +40,7 @@ class VerifiedResponse:
 
     `in_response_to` is the signed one; none means an unsolicited response. `assertion_key` (64 hex digits, also the
     identity's `login_id`) must be taken once only until `replay_until`. `name_id` is what single logout needs later.
+    `issued` is the provider's clock, and `said` every attribute of the assertion, for a test login to show.
     """
 
     identity: Identity
@@ -47,6 +48,8 @@ class VerifiedResponse:
     assertion_key: str
     replay_until: datetime
     name_id: NameId | None
+    issued: datetime
+    said: attributes.Attributes = field(repr=False)
 
 
 def verify(
@@ -180,6 +183,9 @@ def _proof(checked: assertion.Checked, connection: Connection) -> VerifiedRespon
         session_index=checked.authentication.session_index,
         login_id=key,
         session_ends_at=checked.authentication.session_not_on_or_after,
+        proof_id=checked.id,
+        began_at_provider=checked.confirmation.in_response_to is None,
+        multi_factor=attributes.multi_factor(checked.authentication.context, found),
     )
     return VerifiedResponse(
         identity=identity,
@@ -187,4 +193,6 @@ def _proof(checked: assertion.Checked, connection: Connection) -> VerifiedRespon
         assertion_key=key,
         replay_until=checked.confirmation.not_on_or_after + SKEW,
         name_id=checked.name_id,
+        issued=checked.issued,
+        said=found,
     )

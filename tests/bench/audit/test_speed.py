@@ -88,9 +88,10 @@ def lines(rows):
     for position in range(1, rows + 1):
         canonical = body.replace(one.id, f"evt_{position}")
         own = link(head, canonical)
-        shown = readable_text(canonical, json.loads(personal))
+        values = json.loads(personal)
+        shown, salted = readable_text(canonical, values), json.dumps(list(values.values()))
         place = f'"pos":{position},"prev":"{head}","hash":"{own}"'
-        yield f'{shown[:-1]},"chain":{{{place},"canonical":{json.dumps(canonical)},"personal":{personal}}}}}'
+        yield f'{shown[:-1]},"chain":{{{place},"canonical":{json.dumps(canonical)},"personal":{salted}}}}}'
         head = own
         tree.push(bytes.fromhex(own))
     closing = Signer(key).sign(organization="org_1", size=rows, head=head, root=tree.root(), at=AT)

@@ -1,15 +1,19 @@
 """What provisioning costs at 100,000 users, in CPU time of one process: the whole request, SQL of SQLite included.
 
 `pytest -m bench -s tests/bench/scim` prints the figures. Each is the median of many requests, given to the application
-as a server would: what a client costs is not in it. The floor is measured between them, in the same seconds: a request
-whose token is looked up and that asks for nothing, `/ServiceProviderConfig`.
+as a server would: what a client costs is not in it. What the cheapest tenth cost tells more of the program and less of
+whatever else the machine had to do: on a processor that is shared everything takes up to three times as long. The floor
+is measured between them, in the same seconds: a request whose token is looked up and that asks for nothing,
+`/ServiceProviderConfig`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,6 +27,7 @@ from starlette.routing import Router
 from sso_gate.clock import to_micros
 from sso_gate.scim.definitions import ENTERPRISE_URN
 from sso_gate.scim.routes import scim_routes
+from sso_gate.storage.database import READERS
 from sso_gate.storage.tables import member, scim_group_member, scim_user, scim_value
 from tests.support.gates import Gate, Migrated, make_organization, open_gate
 from tests.support.valkey import ThrowAwayValkey
@@ -34,7 +39,7 @@ USERS = 100_000
 GROUP = 1_000
 GOALS = {"list": 5.0, "filter": 1.5, "patch": 2.0, "member": 2.0}  # milliseconds on one quiet core
 # What no noisy machine changes: the statements of one request, those of the token, BEGIN and COMMIT included.
-STATEMENTS = {"list": 9, "filter": 8, "patch": 16, "member": 18}
+STATEMENTS = {"list": 9, "filter": 8, "patch": 13, "member": 16}
 
 
 def _rows(organization: str, at: int) -> tuple[list[dict[str, object]], ...]:
@@ -129,15 +134,15 @@ async def _once(work, number: int, status: int) -> float:
     return spent
 
 
-async def _milliseconds(direct: Direct, work, *, times: int = 60, status: int = 200) -> tuple[float, float]:
-    """Return what one request costs, and the floor in the same seconds."""
+async def _milliseconds(direct: Direct, work, *, times: int = 60, status: int = 200) -> tuple[float, float, float]:
+    """Return what one request costs, what the cheapest tenth cost at most, and the floor in the same seconds."""
     for number in range(5):
         await work(number)
     spent, floor = [], []
     for number in range(5, 5 + times):
         spent.append(await _once(work, number, status))
         floor.append(await _once(lambda _: direct.get("/ServiceProviderConfig"), 0, 200))
-    return statistics.median(spent), statistics.median(floor)
+    return statistics.median(spent), sorted(spent)[times // 10], statistics.median(floor)
 
 
 async def test_speed_at_a_hundred_thousand_users(big: Client):
@@ -181,9 +186,10 @@ async def test_speed_at_a_hundred_thousand_users(big: Client):
     found = {name: await _milliseconds(direct, work) for name, work in figures.items()}
     found |= {name: await _milliseconds(direct, work, times=20) for name, work in more.items()}
     found |= {name: await _milliseconds(direct, work, times=20, status=400) for name, work in refused.items()}
-    for name, (spent, floor) in found.items():
+    for name, (spent, least, floor) in found.items():
         goal = f" (goal {GOALS[name]})" if name in GOALS else ""
-        sys.stdout.write(f"\n  {name}: {spent:.2f} ms of CPU{goal}, {spent / floor:.1f} times the floor of {floor:.2f}")
+        said = f"{spent:.2f} ms of CPU, a tenth {least:.2f} or less{goal}"
+        sys.stdout.write(f"\n  {name}: {said}, {spent / floor:.1f} times the floor of {floor:.2f}")
     costs = {name: await _statements(gate, work) for name, work in figures.items()}
     sys.stdout.write(f"\n  statements: {costs}")
     assert {name: count for name, count in costs.items() if count > STATEMENTS[name]} == {}
@@ -192,12 +198,18 @@ async def test_speed_at_a_hundred_thousand_users(big: Client):
 async def _statements(gate: Gate, work) -> int:
     """Return how many statements SQLite runs for one request, on all connections."""
     seen: list[str] = []
-    for engine in (gate.runtime.database.engine, gate.runtime.database._read_engine):
-        opened = [engine.connect() for _ in range(engine.pool.size())]
-        for one in opened:
-            one.connection.driver_connection.set_trace_callback(seen.append)
-        for one in opened:
-            one.close()
+    together = threading.Barrier(READERS)
+
+    def listen(tx: Any) -> None:
+        tx.connection.driver_connection.set_trace_callback(seen.append)
+
+    def listen_together(tx: Any) -> None:
+        together.wait(10)  # so that each reads on a connection of its own
+        listen(tx)
+
+    database = gate.runtime.database
+    await asyncio.gather(*(database.read(listen_together) for _ in range(READERS)))
+    await database.write(listen)
     seen.clear()
     await work(901)
     return len(seen)

@@ -1,16 +1,19 @@
 """Delivery: at least once, in order, each destination for itself; receivers are real servers on loopback."""
 
 import asyncio
+import codecs
 import contextlib
 import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
 from freezegun import freeze_time
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from sso_gate.audit.event import Client
 from sso_gate.audit.sealer import seal
 from sso_gate.errors import InvalidInput, Refused
 from sso_gate.notify import streams
@@ -281,7 +284,9 @@ async def test_a_sample_is_signed_and_on_record(log, receiver, outgoing):
     assert (await send_sample(log.runtime, outgoing, (await known(log))[0], by=OWNER)).problem == ""
     headers, body = receiver.got[0]
     with freeze_time(START):
-        assert Webhook(SECRET).verify(body, headers)["type"] == "webhook.test"
+        sent = Webhook(SECRET).verify(body, headers)
+    assert sent["type"] == "webhook.test"
+    assert sent["data"]["events"][0]["action"] == "audit.stream.test"
     await seal(log.runtime)
     assert len((await log.page(action="audit.stream.test")).events) == 1
 
@@ -293,6 +298,71 @@ async def test_splunk_gets_its_token_and_one_object_a_line(log, receiver, outgoi
     headers, body = receiver.got[0]
     assert headers["authorization"] == "Splunk splunk-token"
     assert [json.loads(line)["event"]["chain"]["pos"] for line in body.splitlines()] == [1, 2]
+
+
+async def test_headers_of_its_own_go_with_a_webhook_and_never_in_place_of_ours(small_log, receiver, outgoing):
+    await add(small_log, receiver.url, headers=[("X-Route", "siem one"), ("Authorization", "Bearer abc")])
+    stream = (await known(small_log))[0]
+    newer = new_secret()
+    await small_log.runtime.database.write(
+        partial(streams.exchange_secret, stream=stream, secret=newer, keyring=small_log.runtime.keyring, now=START)
+    )
+    await small_log.sealed(1)
+    assert await deliver(small_log.runtime, outgoing) == 1
+    headers, body = receiver.got[0]
+    assert (headers["x-route"], headers["authorization"]) == ("siem one", "Bearer abc")
+    with freeze_time(START):
+        Webhook(newer).verify(body, headers)
+    assert "Bearer abc" not in repr(stream)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Webhook-Signature", "v1,x"), ("content-length", "0"), ("Host", "other.example"), ("X Space", "a"), ("", "a"),
+        ("Transfer-Encoding", "chunked"), ("X-Split", "a\r\nHost: b"), ("X-Empty", ""), ("X-Letters", "é"),
+    ],
+)  # fmt: skip
+async def test_a_header_that_would_say_something_for_us_is_refused(small_log, name, value):
+    with pytest.raises(InvalidInput):
+        await add(small_log, "https://siem.example/hook", headers=[(name, value)])
+
+
+@pytest.mark.parametrize(("kind", "form"), [("webhook", "cef"), ("splunk", "cef")])
+async def test_cef_is_for_syslog_alone(small_log, kind, form):
+    with pytest.raises(InvalidInput):
+        await add(small_log, "https://siem.example/hook", kind=kind, form=form)
+
+
+async def test_events_are_written_in_the_words_that_a_destination_reads(small_log, receiver, outgoing):
+    await add(small_log, receiver.url, form="ocsf")
+    await add(small_log, receiver.url, kind="splunk", secret="token", form="ecs")
+    await small_log.sealed(2)
+    await small_log.runtime.database.write(
+        partial(streams.choose, stream=(await known(small_log))[0], outcome="success", actions=())
+    )
+    assert await deliver(small_log.runtime, outgoing) == 4
+    bodies = [body for _, body in receiver.got]
+    [ocsf] = [json.loads(body)["data"]["events"] for body in bodies if "data" in json.loads(body.splitlines()[0])]
+    assert [(one["class_uid"], one["metadata"]["sequence"]) for one in ocsf] == [(3002, 1), (3002, 2)]
+    [ecs] = [body.splitlines() for body in bodies if "sourcetype" in body]
+    told = [json.loads(line) for line in ecs]
+    assert [(one["sourcetype"], one["event"]["event"]["sequence"]) for one in told] == [
+        ("sso-gate:audit:ecs", 1),
+        ("sso-gate:audit:ecs", 2),
+    ]
+
+
+async def test_syslog_carries_cef_in_counted_frames_and_marks_what_is_not_ascii(small_log):
+    await small_log.write(client=Client("198.51.100.7", 'Agent|=\\ "é"\r\n', "req_1"))
+    await seal(small_log.runtime)
+    frames = syslog_frames((await small_log.page()).events, host="gate.example", form="cef")
+    size, _, message = frames.partition(b" ")
+    assert len(message) == int(size)
+    head, _, text = message.partition(b"] ")
+    assert head.startswith(b"<110>1 ")
+    assert text.startswith(codecs.BOM_UTF8 + b"CEF:0|sso-gate|")
+    assert 'requestClientApplication=Agent|\\=\\\\ "é"\\n ' in text.decode("utf-8-sig")
 
 
 async def test_secrets_are_sealed_in_the_database(log):

@@ -107,7 +107,7 @@ async def test_a_value_put_back_in_an_erased_place_is_a_changed_row(small_log):
     row = json.loads(lines[1])
     row["actor"]["name"] = "eve@acme.example"
     assert verify([lines[0], json.dumps(row), *lines[2:]]).findings[0].kind == "changed"
-    row["chain"]["personal"] = {"actor.name": "0" * 32 + "eve@acme.example"}
+    row["chain"]["personal"] = ["0" * 32 + "eve@acme.example"]
     assert verify([lines[0], json.dumps(row), *lines[2:]]).findings[0].kind == "changed"
 
 

@@ -42,6 +42,11 @@ def test_one_event_is_proved_by_the_program(gate, tmp_path):
     assert gate.run("audit", "verify", str(proof)).code == 2
     proof.write_text(proof.read_text().replace("organization.apply", "organization.appll"))
     assert gate.run("audit", "verify", str(proof), "--key", key).code == 1
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(path.read_text().splitlines()[-1] + "\n")
+    proof.write_text(gate.run("audit", "prove", str(path), "--checkpoint", str(kept)).out)
+    assert gate.run("audit", "verify", str(proof), "--key", key).code == 0
+    assert gate.run("audit", "prove", str(path)).code == 2
 
 
 def test_the_api_gives_json_and_ndjson_of_the_same_events_and_says_who_reads(gate):

@@ -10,7 +10,8 @@ import pytest
 from sso_gate.audit import retention, sealer
 from sso_gate.audit.chain import link
 from sso_gate.audit.checkpoint import audit_keys, read_checkpoint, signer
-from sso_gate.audit.proof import check, prove
+from sso_gate.audit.line import check_lines
+from sso_gate.audit.proof import check, prove, prove_growth
 from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.audit.suspects import Kind
 from sso_gate.audit.verify import verify
@@ -88,6 +89,15 @@ def test_any_flipped_byte_of_a_row_is_found_and_named(exported, seed):
     assert found
     assert {kind for kind, _ in found} <= {Kind.CHANGED, Kind.MISSING}
     assert {position for _, position in found} & {at, at - 1, at + 1}
+
+
+def test_no_byte_of_a_row_can_be_flipped_unseen(exported):
+    line = exported[5]
+    organization = json.loads(line)["organization"]
+    [sound] = check_lines([line], organization)
+    flipped = [line[:spot] + chr(ord(line[spot]) ^ 1) + line[spot + 1 :] for spot in range(len(line) - 1)]
+    unseen = [spot for spot, found in enumerate(check_lines(flipped, organization)) if found == sound]
+    assert unseen == []
 
 
 def test_a_forger_who_hashes_again_is_named_by_the_row_behind(exported):
@@ -224,6 +234,25 @@ async def test_a_proof_of_another_position_or_key_fails(small_log, exported):
     assert check(proof, keys=[base64.b64encode(bytes(range(32))).decode()]).problem
     proof["proof"]["event"]["pos"] = 10
     assert check(proof, keys=[key]).problem
+
+
+async def test_a_log_that_has_grown_is_proved_by_a_checkpoint_kept_elsewhere(small_log, exported):
+    key = (await audit_keys(small_log.runtime))[0].public
+    kept = read_checkpoint(json.loads(exported[-1])["checkpoint"])
+    await small_log.sealed(20)
+    proof = prove_growth(await small_log.export(), kept)
+    proved = check(proof, keys=[key])
+    assert (proved.problem, proved.position, proved.size > kept.size) == ("", kept.size, True)
+    assert '"evt_' not in json.dumps(proof), "it shows no event"
+    assert check(proof, keys=[base64.b64encode(bytes(range(32))).decode()]).problem
+    for wrong in ({"size": kept.size - 1}, {"root": "00" * 32}, {"organization": "org_other"}):
+        assert check({"proof": {**proof["proof"], "older": {**kept.to_json(), **wrong}}}, keys=[key]).problem
+    resigned = (await signer(small_log.runtime)).sign(
+        organization=kept.organization, size=kept.size, head=kept.head, root=bytes(32), at=small_log.clock.now()
+    )
+    assert check(prove_growth(await small_log.export(), resigned), keys=[key]).problem, "another log was signed then"
+    with pytest.raises(NotFound):
+        prove_growth(exported, replace(kept, size=kept.size + 1))
 
 
 def test_what_is_not_in_the_export_has_no_proof(exported):

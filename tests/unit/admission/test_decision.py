@@ -1,5 +1,6 @@
 """The decision, over every combination of facts that there is."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -22,9 +23,9 @@ from sso_gate.members.roles import OWNERS, Role
 MEMBERS = [(tie, state, role) for tie, state, role in product((Tie.BOUND, Tie.AWAITED), MemberState, Role)]
 PEOPLE = [*MEMBERS, (Tie.TAKEN, None, None), (Tie.NONE, None, None)]
 EVERYTHING = [
-    Facts(organization, connection, contract, email, tie, state, role)
-    for organization, connection, contract, email, (tie, state, role) in product(
-        (True, False), (True, False), ContractPhase, EmailStanding, PEOPLE
+    Facts(organization, connection, contract, email, tie, state, role, newcomers)
+    for organization, connection, contract, email, (tie, state, role), newcomers in product(
+        (True, False), (True, False), ContractPhase, EmailStanding, PEOPLE, (True, False)
     )
 ]
 
@@ -96,6 +97,18 @@ def test_an_owner_whose_contract_is_over_can_still_mend_that():
 def test_a_stranger_is_told_what_is_wrong_with_the_address(email, reason):
     facts = Facts(True, True, ContractPhase.RUNNING, email, Tie.NONE, None, None)
     assert decide(facts) == Refuse(reason)
+
+
+def test_whom_nobody_knows_comes_in_only_where_newcomers_are_taken_and_members_are_not_asked():
+    for facts in EVERYTHING:
+        with_newcomers, without = (
+            decide(replace(facts, takes_newcomers=True)),
+            decide(replace(facts, takes_newcomers=False)),
+        )
+        if facts.tie is Tie.NONE and isinstance(with_newcomers, AdmitIfSeat):
+            assert without == Refuse(Reason.NOT_ASSIGNED)
+        else:
+            assert without == with_newcomers
 
 
 def test_an_address_of_somebody_else_opens_nothing():

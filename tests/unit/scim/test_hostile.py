@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sso_gate.scim import caller as callers
-from sso_gate.scim import listing
+from sso_gate.scim import listing, rations
 from sso_gate.scim.definitions import USERS
 from sso_gate.scim.filter import parse_filter
 from sso_gate.scim.narrowing import MAX_SCANS, Narrowed, narrow, sparing
@@ -66,6 +66,17 @@ async def test_whoever_makes_the_gate_look_at_many_rows_has_fewer_reads_left(sci
     assert (await scim.get("/Users", filter='title eq "x"')).status_code == 200  # one read, and eight rows
     assert [(await scim.get("/Users", count=1)).status_code for _ in range(2)] == [200, 429]
     assert (await scim.create(active=False)).status_code == 201, "writes have a budget of their own"
+
+
+async def test_what_a_process_had_taken_of_the_budget_pays_for_no_second_question_of_many_rows(scim, monkeypatch):
+    monkeypatch.setattr(callers, "ROWS_PER_READ", 2)
+    monkeypatch.setattr(callers, "BUDGETS", {"read": 600, "write": 100, "give_back": 100})
+    monkeypatch.setattr(rations, "SHARE", 1)
+    for _ in range(7):
+        await scim.created(active=False)
+    assert (await scim.get("/Users", count=1)).status_code == 200, "all of the budget is taken here"
+    assert (await scim.get("/Users", filter='title eq "x"')).status_code == 200
+    assert (await scim.get("/Users", count=1)).status_code == 429
 
 
 async def test_a_filter_that_an_index_answers_costs_one_read(scim, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support.gates import make_organization
-from tests.unit.scim.client import PATCH, Client, client_of
+from tests.unit.scim.client import PATCH, SEAT, USER, Client, client_of
 
 
 async def found(scim: Client, path: str, **asked: object) -> tuple[int, list[str]]:
@@ -82,3 +82,31 @@ async def test_half_characters_are_refused_wherever_they_would_be_told_back(scim
         headers = {"content-type": "application/scim+json"}
         answer = await scim.http.request(method, f"/scim/v2{path}", content=text, headers=headers)
         assert answer.status_code == 400, answer.text
+
+
+async def test_a_user_reads_alike_wherever_they_are_shown(scim: Client):
+    tricky = 'A "quoted" \\ name, é\u2028 and "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{}'
+    made = await scim.created("ana", active=False, externalId='E-"1"', title=tricky, name={"familyName": tricky})
+    assert made["schemas"] == [USER, SEAT]
+    assert (made["title"], made["externalId"], made["name"]) == (tricky, 'E-"1"', {"familyName": tricky})
+    group = await scim.group('The "quoted" \\ é', made["id"])
+    alone = (await scim.get(f"/Users/{made['id']}")).json()
+    assert alone == {**made, "groups": [{"value": group["id"], "display": group["displayName"], "type": "direct"}]}
+    assert (await scim.get("/Users", filter=f'id eq "{made["id"]}"')).json()["Resources"] == [alone]
+    assert alone in (await scim.get("/Users")).json()["Resources"]
+    everything = ",".join(name for name in alone if name not in ("schemas", "id"))
+    assert (await scim.get(f"/Users/{made['id']}", attributes=everything)).json() == alone
+    without = (await scim.get(f"/Users/{made['id']}", excludedAttributes="title,groups")).json()
+    assert without == {name: value for name, value in made.items() if name != "title"}
+
+
+async def test_a_user_of_whom_no_client_has_said_anything_reads_as_they_came(scim: Client):
+    [owner] = (await scim.get("/Users")).json()["Resources"]
+    mail = [{"value": owner["userName"], "type": "work", "primary": True}]
+    assert (owner["displayName"], owner["emails"], owner["active"]) == ("Owner", mail, True)
+    assert owner[SEAT] == {"seat": "held"}
+    patched = (await scim.patch(f"/Users/{owner['id']}", {"op": "add", "path": "title", "value": "CEO"})).json()
+    assert patched["meta"]["version"] != owner["meta"]["version"]
+    assert (await scim.get(f"/Users/{owner['id']}")).json() == patched, (
+        "what a change answers is what is read behind it"
+    )

@@ -11,7 +11,9 @@ from sqlalchemy import update
 from sso_gate.admission.admit import Admission
 from sso_gate.admission.recheck import Recheck
 from sso_gate.admission.settle import Denied
-from sso_gate.errors import Reason
+from sso_gate.audit.event import Actor
+from sso_gate.connections.provisioning import change_provisioning
+from sso_gate.errors import InvalidInput, Reason
 from sso_gate.scim import caller as callers
 from sso_gate.seats import ledger
 from sso_gate.storage.tables import metadata, organization
@@ -315,6 +317,8 @@ async def test_a_client_that_may_keep_people_waiting_gets_201_and_the_next_seat_
     assert denied.reason is Reason.SEAT_UNAVAILABLE
     await scim.send("DELETE", f"/Users/{users[0]['id']}")
     assert (await scim.gate.pool(scim.organization.id)).reserved == 1
+    [kept] = await scim.events(action="seat.hold")
+    assert (kept["actor"]["type"], kept["target"], kept["seat"]["used"]) == ("system", waiting["id"], 4)
     assert isinstance(await scim.gate.login(person(scim.organization, "late")), Admission)
     assert (await scim.get(f"/Users/{waiting['id']}")).json()[SEAT]["seat"] == "held"
 
@@ -336,6 +340,26 @@ async def test_deactivating_somebody_who_waits_takes_them_off_the_line(scim):
     assert (await scim.activate(waiting["id"], False)).json()[SEAT]["seat"] == "none"
     await scim.activate(users[0]["id"], False)
     assert (await scim.gate.pool(scim.organization.id)).available == 1
+
+
+async def test_where_people_are_invited_a_client_creates_nobody_and_keeps_those_who_are_there(scim):
+    runtime, which = scim.gate.runtime, scim.organization.id
+    user = await scim.created("ana")
+    owner = Actor("user", "mem_owner")
+    await change_provisioning(runtime, which, provisioning="invite_only", when_full="refuse", by=owner)
+    refused = await scim.create("bea")
+    assert refused.status_code == 403
+    assert refused.json()["detail"].startswith("not_assigned:")
+    assert await last(scim) == (("scim.user.create", "denied", "not_assigned"), 2)
+    assert (await scim.activate(user["id"], False)).json()["active"] is False
+    await change_provisioning(runtime, which, provisioning="scim", when_full="hold_unseated", by=owner)
+    await fill(scim)
+    assert (await scim.created("late"))[SEAT]["seat"] == "waiting", "the owners' choice counts at once"
+    stranger = await scim.gate.login(person(scim.organization, "stranger"))
+    assert isinstance(stranger, Denied)
+    assert (stranger.reason, stranger.member) == (Reason.NOT_ASSIGNED, None)
+    with pytest.raises(InvalidInput):
+        await change_provisioning(runtime, which, provisioning="anybody", when_full="refuse", by=owner)
 
 
 async def test_groups_take_no_seat_and_create_nobody(scim):
