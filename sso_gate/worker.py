@@ -23,13 +23,16 @@ from sso_gate.audit.flood import Floods
 from sso_gate.audit.proving import prove_logs
 from sso_gate.audit.retention import expire
 from sso_gate.audit.sealer import seal, sign_due
+from sso_gate.audit.stored_exports import make_exports
+from sso_gate.billing import documents
 from sso_gate.billing.renewal import renew_due
 from sso_gate.errors import SsoGateError
 from sso_gate.metrics import BOOKS_CHECKED, SEAT_DRIFT
 from sso_gate.notify.chat import CHAT, post_to_chat
-from sso_gate.notify.letters import LETTER, letter_of, write_letters
-from sso_gate.notify.mail import send
-from sso_gate.notify.owners import tell_owners
+from sso_gate.notify.hook_notices import HOOK, post_notice
+from sso_gate.notify.letters import INVOICE, LETTER, letter_of, write_letters
+from sso_gate.notify.mail import Enclosure, Letter, send
+from sso_gate.notify.owners import tell_of_certificates, tell_owners
 from sso_gate.notify.streams_delivery import Courier
 from sso_gate.organizations import store as organizations
 from sso_gate.protocols.outgoing import GuardedOutgoing
@@ -46,12 +49,15 @@ RECONCILE_EVERY = timedelta(hours=1)
 METADATA_EVERY = timedelta(hours=1)
 FLOODS_EVERY = timedelta(seconds=15)
 TELL_EVERY = timedelta(seconds=10)
+CERTIFICATES_EVERY = timedelta(hours=1)
 SEAL_EVERY = timedelta(milliseconds=100)
 SIGN_EVERY = timedelta(seconds=1)
 EXPIRE_EVERY = timedelta(hours=1)
 DELIVER_EVERY = timedelta(seconds=1)
 PROVE_EVERY = timedelta(minutes=10)
+EXPORTS_EVERY = timedelta(seconds=2)
 KEPT_PROMISES_FOR = timedelta(days=30)
+_POSTED = {CHAT: post_to_chat, HOOK: post_notice}
 _log = logging.getLogger(__name__)
 
 
@@ -67,10 +73,12 @@ async def work(runtime: Runtime) -> None:
         (refresh_metadata, METADATA_EVERY),
         (record_floods, FLOODS_EVERY),
         (tell_owners, TELL_EVERY),
+        (tell_of_certificates, CERTIFICATES_EVERY),
         (seal, SEAL_EVERY),
         (sign_due, SIGN_EVERY),
         (expire, EXPIRE_EVERY),
         (prove_logs, PROVE_EVERY),
+        (make_exports, EXPORTS_EVERY),
         (courier.begin_due, DELIVER_EVERY),
     ]
     try:
@@ -109,18 +117,30 @@ async def keep_promises(runtime: Runtime) -> int:
 async def _keep(runtime: Runtime, promise: Promise) -> None:
     if promise.kind == PURGE:
         await Revoker.of(runtime).purge(promise.organization, promise.subject, below=promise.generation)
-    elif promise.kind == CHAT:
+    elif promise.kind in _POSTED:
         outgoing = GuardedOutgoing(runtime.settings.allow_private_networks)
         try:
-            await post_to_chat(runtime, outgoing, promise)
+            await _POSTED[promise.kind](runtime, outgoing, promise)
         finally:
             await outgoing.aclose()
     elif promise.kind == LETTER and runtime.settings.smtp_url:
-        await send(letter_of(promise), runtime.settings, clock=runtime.clock)
+        letter = letter_of(promise)
+        enclosed = await _enclosed(runtime, promise.organization, letter)
+        await send(letter, runtime.settings, clock=runtime.clock, enclosed=enclosed)
     elif promise.kind != LETTER:
         origin, mail = runtime.settings.origin, bool(runtime.settings.smtp_url)
         letters = partial(write_letters, promise=promise, origin=origin, clock=runtime.clock, mail=mail)
         await runtime.database.write(letters)
+
+
+async def _enclosed(runtime: Runtime, organization_id: str, letter: Letter) -> Enclosure | None:
+    """Return the document that goes with the letter, if it is one about an invoice."""
+    if letter.template != INVOICE:
+        return None
+    organization = await runtime.database.read(lambda tx: organizations.get(tx, organization_id))
+    number = letter.context["invoice"]
+    found = await documents.invoice(runtime, organization, number) if organization else None
+    return Enclosure(f"{number}.pdf", documents.invoice_pdf(found)) if found else None
 
 
 async def record_floods(runtime: Runtime) -> None:

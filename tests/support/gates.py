@@ -9,7 +9,7 @@ import itertools
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -112,8 +112,19 @@ async def open_gate(
         await runtime.close()
 
 
-async def make_organization(runtime: Runtime, *, seats: int = 3, slug: str = "", hold: bool = True) -> Organization:
-    """Return a new organization, made by the file that operators write: its primary owner holds one of the seats."""
+async def make_organization(
+    runtime: Runtime,
+    *,
+    seats: int = 3,
+    slug: str = "",
+    hold: bool = True,
+    connections: Sequence[Mapping[str, object]] = (),
+    folder: Path = Path("/"),
+) -> Organization:
+    """Return a new organization, made by the file that operators write: its primary owner holds one of the seats.
+
+    It has an OIDC connection, besides these `connections`, whose files are in `folder`.
+    """
     slug = slug or f"org{next(_numbers)}"
     wanted = OrganizationFile.model_validate(
         {
@@ -131,17 +142,18 @@ async def make_organization(runtime: Runtime, *, seats: int = 3, slug: str = "",
             "seller": {"name": "Example GmbH", "timezone": "UTC"},
             "members": [{"email": f"owner@{slug}.example", "name": "Owner", "role": "primary_owner"}],
             "connections": [
+                *connections,
                 {
                     "id": f"{slug}-oidc",
                     "protocol": "oidc",
                     "issuer": f"https://login.{slug}.example",
                     "client_id": "gate",
                     "client_secret": "secret",
-                }
+                },
             ],
         }
     )
-    await apply(runtime, wanted, folder=Path("/"), text="", name="org.toml")
+    await apply(runtime, wanted, folder=folder, text="", name="org.toml")
     found = await runtime.database.read(lambda tx: organizations.by_slug(tx, slug))
     assert found is not None
     return found

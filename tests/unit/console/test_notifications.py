@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 
 from sso_gate.errors import InvalidInput
 from sso_gate.notify.letters import write_letters
-from sso_gate.notify.owners import left_when_short
 from sso_gate.notify.preferences import CODE_USED, KINDS, PEOPLE_WAIT, THRESHOLD, checked_others
 from sso_gate.organizations import store as organizations
 from sso_gate.storage import outbox
@@ -79,24 +78,10 @@ def test_what_cannot_be_kept_is_said_at_its_field_and_nothing_is_kept(ana, field
     assert '<option value="nobody" selected>' not in ana.get(PATH).text
 
 
-def test_the_number_of_seats_that_counts_as_short_can_be_ones_own(gate, ana):
+def test_the_number_of_seats_that_counts_as_short_can_be_ones_own(ana):
     assert "Once, when the free seats fall to 1; again only after there were more than 2" in plain(ana.get(PATH).text)
     assert ana.post(PATH, data=chosen(seats_left="4")).status_code == 303
     assert "Once, when the free seats fall to 4; again only after there were more than 8" in plain(ana.get(PATH).text)
-
-    async def work() -> int:
-        runtime = open_runtime(gate.settings, gate.clock)
-
-        def read(tx: Connection) -> int:
-            organization = organizations.by_slug(tx, "acme")
-            assert organization is not None
-            return left_when_short(tx, organization.id, 3)
-
-        found = await runtime.database.read(read)
-        await runtime.close()
-        return found
-
-    assert finished(work()) == 4
 
 
 def test_without_a_mail_server_the_page_says_so_and_sends_no_sample(ana):

@@ -8,16 +8,20 @@ from email.policy import default
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from cryptography.x509 import load_pem_x509_certificate
 
 from sso_gate.admission.invites import invite
 from sso_gate.admission.settle import Denied
 from sso_gate.audit.event import Actor
 from sso_gate.billing import purchase
+from sso_gate.billing.details import Party, billing_details_of, change_details
 from sso_gate.errors import Conflict
 from sso_gate.notify.asking import ask_owners_to_look
-from sso_gate.notify.owners import left_when_nearly_full, tell_owners
+from sso_gate.notify.owners import left_when_nearly_full, short_since, tell_of_certificates, tell_owners
+from sso_gate.notify.preferences import THRESHOLD, Preference, save
 from sso_gate.worker import keep_promises
 from tests.support.gates import OPERATOR, Gate, MovingClock, make_organization, open_gate, person
+from tests.support.keys import make_key_pair
 from tests.support.servers import LOOPBACK, free_port
 from tests.support.valkey import ThrowAwayValkey
 
@@ -49,6 +53,7 @@ def postbox() -> Iterator[tuple[Postbox, str]]:
 
 async def everything_said(gate: Gate) -> None:
     await tell_owners(gate.runtime)
+    await tell_of_certificates(gate.runtime)
     while await keep_promises(gate.runtime):
         pass
 
@@ -117,6 +122,67 @@ async def test_a_waiting_person_hears_of_the_seat_that_is_kept_for_them(mailing,
     assert [one["subject"] for one in ready] == [f"Your seat in {organization.name} is ready"]
     assert f"https://gate.acme.example/login?org={organization.slug}" in ready[0].get_content()
     assert any("INV-" in one.get_content() for one in postbox[0].letters if one["to"].startswith("owner@"))
+
+
+async def test_owners_are_told_once_for_each_step_that_a_certificate_comes_nearer_its_end(
+    mailing, postbox, moving_clock, tmp_path
+):
+    pair = make_key_pair("idp.acme.example")
+    end = load_pem_x509_certificate(pair.certificate.encode()).not_valid_after_utc
+    (tmp_path / "idp.pem").write_text(pair.certificate)
+    moving_clock.instant = end - timedelta(days=25)
+    connection = {
+        "id": "acme-saml",
+        "name": "Okta",
+        "protocol": "saml",
+        "idp_entity_id": "https://idp.acme.example",
+        "sso_url": "https://idp.acme.example/sso",
+        "certificates": ["idp.pem"],
+    }
+    async with mailing() as gate:
+        await make_organization(gate.runtime, slug="acme", connections=[connection], folder=tmp_path)
+        told = []
+        for days_left in (23, 20, 20, 6, 6, 1):
+            moving_clock.instant = end - timedelta(days=days_left)
+            await everything_said(gate)
+            told.append(sum("certificate" in one["subject"] for one in postbox[0].letters))
+    assert told == [0, 1, 1, 2, 2, 3]
+    assert {one["to"] for one in postbox[0].letters if "certificate" in one["subject"]} == {"owner@acme.example"}
+
+
+async def test_seats_are_short_at_the_number_that_owners_chose(mailing):
+    async with mailing() as gate:
+        organization = await make_organization(gate.runtime, seats=5)
+
+        async def is_short() -> bool:
+            await tell_owners(gate.runtime)
+            return await gate.runtime.database.read(lambda tx: short_since(tx, organization.id)) is not None
+
+        assert not await is_short(), "four are free"
+        chosen = {THRESHOLD: Preference(seats_left=4)}
+        await gate.runtime.database.write(lambda tx: save(tx, organization.id, chosen))
+        assert await is_short()
+
+
+async def test_an_invoice_goes_as_pdf_to_the_billing_contacts_who_need_not_be_members(mailing, postbox):
+    async with mailing() as gate:
+        organization = await make_organization(gate.runtime, seats=1)
+        known = await billing_details_of(gate.runtime, organization.id)
+        assert known is not None
+        buyer = Party(name="Acme S.A.", tax_id="30-1", country="AR", email="pay@acme.example")
+        books = ("books@accountants.example", "PAY@acme.example")
+        await change_details(gate.runtime, organization.id, buyer, books, seen=known.seen, by=OPERATOR)
+        quote = await purchase.review(gate.runtime, organization=organization, add=1)
+        await purchase.order(
+            gate.runtime, organization=organization, by=OPERATOR, quote_id=quote.id, idempotency_key="one"
+        )
+        await everything_said(gate)
+    letters = [one for one in postbox[0].letters if one["subject"].startswith("Invoice INV-")]
+    assert sorted(one["to"].casefold() for one in letters) == ["books@accountants.example", "pay@acme.example"]
+    [enclosed] = letters[0].iter_attachments()
+    assert enclosed.get_filename().startswith("INV-")
+    assert enclosed.get_content().startswith(b"%PDF-")
+    assert "Due on:" in letters[0].get_body().get_content()
 
 
 async def test_an_invited_person_hears_of_the_seat_that_is_kept_and_where_to_log_in(mailing, postbox):
