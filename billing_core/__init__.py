@@ -51,7 +51,7 @@ For people and machines (from the stored document alone)::
     lines_csv(invoices) -> str                                   einvoice_gaps(invoice) -> list[str]
     explain(invoice) -> str                                      line_text(line, locale) -> str
     money_text(money, locale) -> str                             date_text(day, locale) -> str
-    period_text(line, locale) -> str
+    period_text(line, locale) -> str                             tax_id_label(country, locale) -> str
 
 What a person may do wrong is a `BillingError` with a stable ``.code``; what may happen to an order is a value.
 """
@@ -63,6 +63,7 @@ from billing_core.documents.csv import lines_csv
 from billing_core.documents.einvoice import einvoice_gaps, invoice_xml
 from billing_core.documents.html import invoice_css, invoice_html
 from billing_core.documents.pdf import invoice_pdf
+from billing_core.documents.sheet import TAX_ID_LABELS, tax_id_label
 from billing_core.errors import (
     AmountInvalid,
     BillingError,
@@ -103,6 +104,7 @@ from billing_core.taxes import TaxGroup, TaxRate, Totals, invoice_totals
 from billing_core.wording import date_text, line_text, money_text, period_text
 
 __all__ = [
+    "TAX_ID_LABELS",
     "AmountInvalid",
     "BillingError",
     "Contract",
@@ -184,5 +186,6 @@ __all__ = [
     "rehearse",
     "renew",
     "renewal_line",
+    "tax_id_label",
     "what_if",
 ]

@@ -166,6 +166,11 @@ def _facts(invoice: Invoice, labels: dict[str, str], locale: str) -> list[tuple[
     return facts
 
 
+def tax_id_label(country: str, locale: str) -> str:
+    """What a tax identifier is called in a country (ISO 3166 alpha-2), and in general elsewhere."""
+    return TAX_ID_LABELS.get(country, _LABELS[known_locale(locale)]["tax_id"])
+
+
 def _party(party: Party, labels: dict[str, str]) -> tuple[str, ...]:
     place = " ".join(part for part in (party.postcode, party.city, party.country) if part)
     tax_id = f"{TAX_ID_LABELS.get(party.country, labels['tax_id'])} {party.tax_id}" if party.tax_id else ""

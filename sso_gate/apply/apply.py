@@ -23,6 +23,8 @@ from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.billing import contract as contracts
 from sso_gate.billing.allocation import adopt_allocation, publish
+from sso_gate.billing.details import adopt_buyer
+from sso_gate.billing.mailing import promise_invoice
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import OidcSettings, SamlSettings
 from sso_gate.connections.manage import CONSOLE
@@ -135,12 +137,13 @@ class _Applying:
             locale=part.locale,
             domains=tuple(sorted({*part.domains, *proven})),
             hold_for_waiting=_said(part.hold_for_waiting, known.hold_for_waiting if known else True),
-            scim_when_full=self.wanted.scim.when_full,
+            scim_when_full=_said(self.wanted.scim.when_full, known.scim_when_full if known else "refuse"),
             scim_mode=self.wanted.scim.mode,
             purchase_roles=self.wanted.contract.purchase_roles,
             admits_until=known.admits_until if known else None,
             access_until=known.access_until if known else None,
             it_contact=_said(part.it_contact, known.it_contact if known else ""),
+            provisioning=_said(part.provisioning, known.provisioning if known else "jit"),
         )
         if value != known:
             try:
@@ -156,18 +159,21 @@ class _Applying:
         if contracts.bought_seats(self.tx, organization) is None:
             ledger.open_pool(self.tx, organization.id, 0)
         self._refuse_other_seats(organization)
+        buyer, told = adopt_buyer(self.tx, organization, self.terms.buyer, self.terms.contacts)
         with in_table(self.places, "contract", ContractPart):
             settled = contracts.settle_contract(
                 self.tx,
                 organization,
                 self.terms.contract,
                 seats=seats,
-                buyer=self.terms.buyer,
+                buyer=buyer,
                 seller=self.terms.seller,
                 now=now,
             )
         opened = [f"contract opened with {seats} seats"]
-        changes += of_contract(settled.before, settled.contract) if settled.before else opened
+        changes += of_contract(settled.before, settled.contract) + told if settled.before else opened
+        if settled.invoice:
+            promise_invoice(self.tx, organization, settled.invoice, clock=self.runtime.clock)
         contracts.sync_admission(self.tx, organization, settled.contract, now=now)
         return settled.invoice, self._follow(organization, settled, changes, now)
 
@@ -198,7 +204,9 @@ class _Applying:
             if known and known.organization != organization.id:
                 raise self.places.wrong(("connections", at, "id"), "belongs to another organization")
             value = still_pinned(known, as_connection(part, settings, organization=organization.id))
-            value = replace(value, revision=known.revision if known else 0)
+            if known:
+                kept = _said(part.keep_answers, known.keep_answers)
+                value = replace(value, revision=known.revision, keep_answers=kept)
             adopted = known is not None and connections.maker_of(self.tx, part.id) in {CONSOLE, connections.REMOVED}
             saved = connections.save(self.tx, self.runtime.keyring, value, maker=self.maker, at=now)
             if known is None:

@@ -20,6 +20,7 @@ _ORGANIZATION = {
     "domains": "organization.domains",
     "hold_for_waiting": "organization.hold_for_waiting",
     "it_contact": "organization.it_contact",
+    "provisioning": "organization.provisioning",
     "scim_when_full": "scim.when_full",
     "scim_mode": "scim.mode",
     "purchase_roles": "contract.purchase_roles",
@@ -66,7 +67,9 @@ def of_member(part: MemberPart, known: Candidate) -> list[str]:
 
 def of_connection(before: Connection, after: Connection) -> str:
     """Return which of its keys differ; values are not told: there are secrets and certificates among them."""
-    names = [name for name in ("name", "enabled", "attributes", "roles") if _differs(name, before, after)]
+    names = [
+        name for name in ("name", "enabled", "attributes", "roles", "keep_answers") if _differs(name, before, after)
+    ]
     if type(before.settings) is type(after.settings):
         settings = [item.name for item in fields(after.settings)]
         names += [name for name in settings if _differs(name, before.settings, after.settings)]

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from sso_gate.apply.places import FileInvalid, Location, Places
 from sso_gate.apply.wording import in_plain_words, wrong
-from sso_gate.identity import email_domain, normal_email
+from sso_gate.identity import email_domain, is_email, normal_email
 from sso_gate.members.roles import Grant, Role
+from sso_gate.organizations.organization import Provisioning, WhenFull
 
 MAX_FILE_BYTES = 1024 * 1024
 RESERVED = frozenset({"help", "break-glass"})  # what stands behind /login/ besides connections
@@ -22,8 +23,7 @@ _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def _email(value: str) -> str:
-    local, at, domain = value.partition("@")
-    if not (at and local and "." in domain) or "@" in domain or not value.isprintable() or " " in value:
+    if not is_email(value):
         raise ValueError("expected an email address")
     return value
 
@@ -79,6 +79,7 @@ class OrganizationPart(_Part):
     enabled: bool = True
     hold_for_waiting: bool | None = None
     it_contact: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] | None = None
+    provisioning: Provisioning | None = None
 
 
 class TaxPart(_Part):
@@ -119,6 +120,13 @@ class PartyPart(_Part):
     country: str = ""
     tax_id: str = ""
     email: str = ""
+
+
+class BuyerPart(PartyPart):
+    """`[buyer]`: whom invoices name, and who gets them by mail besides `email`; they need not be members."""
+
+    email: Email | Literal[""] = ""
+    contacts: tuple[Email, ...] = Field(default=(), max_length=5)
 
 
 class MemberPart(_Part):
@@ -171,6 +179,7 @@ class ConnectionPart(_Part):
     client_authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     scopes: tuple[str, ...] = ("openid", "email", "profile")
     trust_email: bool = False
+    keep_answers: bool | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "ConnectionPart":
@@ -203,7 +212,7 @@ class ConnectionPart(_Part):
 class ScimPart(_Part):
     """`[scim]`."""
 
-    when_full: Literal["refuse", "hold_unseated"] = "refuse"
+    when_full: WhenFull | None = None
     mode: Literal["compatible", "strict"] = "compatible"
 
 
@@ -213,7 +222,7 @@ class OrganizationFile(_Part):
     organization: OrganizationPart
     contract: ContractPart
     seller: PartyPart
-    buyer: PartyPart | None = None
+    buyer: BuyerPart | None = None
     members: tuple[MemberPart, ...] = ()
     connections: tuple[ConnectionPart, ...] = ()
     scim: ScimPart = ScimPart()

@@ -46,6 +46,7 @@ def as_connection(part: ConnectionPart, settings: SamlSettings | OidcSettings, *
         attributes=AttributeMap(**part.attributes.model_dump()),
         roles={group: str(role) for group, role in part.roles.items()},
         settings=settings,
+        keep_answers=bool(part.keep_answers),
     )
 
 

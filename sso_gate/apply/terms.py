@@ -11,10 +11,11 @@ from sso_gate.billing import contract as contracts
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The contract, who buys, and who issues the invoices."""
+    """The contract, who buys (None: the file is silent) with the addresses that get invoices, and who issues them."""
 
     contract: contracts.Contract
-    buyer: contracts.Party
+    buyer: contracts.Party | None
+    contacts: tuple[str, ...]
     seller: contracts.Seller
 
 
@@ -22,11 +23,11 @@ def terms_of(wanted: OrganizationFile, places: Places) -> Terms:
     """Return the terms of the file. Raises `FileInvalid`."""
     with in_table(places, "contract", ContractPart):
         contract = _contract(wanted.contract)
-    with in_table(places, "buyer" if wanted.buyer else "organization", PartyPart):
+    with in_table(places, "buyer", PartyPart):
         buyer = _buyer(wanted)
     with in_table(places, "seller", PartyPart):
         seller = contracts.Seller(**wanted.seller.model_dump())
-    return Terms(contract, buyer, seller)
+    return Terms(contract, buyer, wanted.buyer.contacts if wanted.buyer else (), seller)
 
 
 @contextmanager
@@ -60,7 +61,5 @@ def _contract(part: ContractPart) -> contracts.Contract:
     )
 
 
-def _buyer(wanted: OrganizationFile) -> contracts.Party:
-    if wanted.buyer is None:
-        return contracts.Party(name=wanted.organization.name)
-    return contracts.Party(**wanted.buyer.model_dump(exclude={"timezone"}))
+def _buyer(wanted: OrganizationFile) -> contracts.Party | None:
+    return contracts.Party(**wanted.buyer.model_dump(exclude={"timezone", "contacts"})) if wanted.buyer else None

@@ -11,6 +11,7 @@ from billing_core import Renewed
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Event, SeatCount
 from sso_gate.billing.contract import sync_admission
+from sso_gate.billing.mailing import promise_invoice
 from sso_gate.clock import Clock
 from sso_gate.errors import Unavailable
 from sso_gate.identity import new_id
@@ -54,6 +55,8 @@ def _follow(tx: Connection, runtime: Runtime, organization: Organization, renewe
     stored = billing_core.contract_of(tx, organization.id)
     if stored:
         sync_admission(tx, organization, stored, now=runtime.clock.now())
+    for one in renewed:
+        promise_invoice(tx, organization, one.invoice, clock=runtime.clock)
     last = renewed[-1]
     changes = {"seats": [last.seats_before, last.seats], "invoice": last.invoice.number}
     audit.record(tx, [seat_limit_event(runtime.clock, organization.id, pool, Actor("system"), changes)])

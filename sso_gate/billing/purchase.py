@@ -14,9 +14,12 @@ from billing_core import BillingError, KeyReused, Ordered, Preview, Quote, Stale
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Actor, Via
 from sso_gate.billing.allocation import adopt_allocation, begin_due_terms, publish, seat_limit_event
+from sso_gate.billing.details import BillingDetails, details_of
+from sso_gate.billing.mailing import promise_invoice
 from sso_gate.organizations.organization import Organization
-from sso_gate.seats import ledger, waitlist
+from sso_gate.seats import helped, ledger, waitlist
 from sso_gate.seats.forecast import Forecast, forecast
+from sso_gate.seats.helped import Helped
 from sso_gate.seats.history import DayInUse, daily, in_use_by_day
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import outbox
@@ -93,24 +96,32 @@ async def preview(runtime: Runtime, *, organization: Organization, add: int, on:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceTerms:
-    """What the contract says of invoices: whether they need a PO number, and the address that they go to, if any."""
+    """What holds for the next invoice: whether it needs a PO number, whom it names, and where it goes."""
 
     po_required: bool
-    email: str
+    details: BillingDetails | None
 
 
 async def invoice_terms(runtime: Runtime, organization: Organization) -> InvoiceTerms:
-    """Return what the organization's contract says of invoices; nothing is asked for without a contract."""
-    stored = await runtime.database.read(lambda tx: billing_core.contract_of(tx, organization.id))
-    return InvoiceTerms(stored.contract.po_required, stored.buyer.email) if stored else InvoiceTerms(False, "")
+    """Return what holds for the organization's next invoice; nothing is asked for without a contract."""
+
+    def work(tx: Connection) -> InvoiceTerms:
+        stored = billing_core.contract_of(tx, organization.id)
+        return InvoiceTerms(bool(stored and stored.contract.po_required), details_of(tx, organization.id))
+
+    return await runtime.database.read(work)
 
 
 @dataclass(frozen=True, slots=True)
 class WithMore:
-    """When so many more seats are taken too, as far as that can be told; `last_until` is none beyond a year."""
+    """When so many more seats are taken too, as far as that can be told; `last_until` is none beyond a year, and the
+    range in which it falls four times out of five where there is none.
+    """
 
     add: int
     last_until: date | None
+    earliest: date | None
+    latest: date | None
 
 
 async def outlook_with(runtime: Runtime, organization_id: str, add: int) -> WithMore | None:
@@ -122,7 +133,7 @@ async def outlook_with(runtime: Runtime, organization_id: str, add: int) -> With
         waiting = waitlist.count(tx, organization_id, now=now)
         days = daily(tx, organization_id, since=now - HISTORY, now=now)
         expected = forecast(days, in_use=pool.used, free=pool.available + add, known=waiting)
-        return WithMore(add, expected.runs_out) if expected else None
+        return WithMore(add, expected.runs_out, expected.earliest, expected.latest) if expected else None
 
     return await runtime.database.read(work)
 
@@ -192,7 +203,9 @@ def _seats_bought(
     # Added to what is there, which may be more than the contract says: what was bought can be used at once.
     there = ledger.lock(tx, organization.id, now=runtime.clock.now())
     more = bought.order.seats_after - bought.order.seats_before
+    before = helped.waited(tx, organization.id)
     pool = adopt_allocation(tx, organization, there.purchased + more, runtime=runtime)
+    helped.note(tx, organization.id, bought.order.id, [who for who, kept in before.items() if not kept])
     changes = {
         "seats": [bought.order.seats_before, bought.order.seats_after],
         "invoice": bought.invoice.number,
@@ -202,7 +215,14 @@ def _seats_bought(
     audit.record(tx, [replace(event, via=via)])
     payload = {"order": bought.order.id, "invoice": bought.invoice.number, "seats": bought.order.seats_after}
     outbox.add(tx, organization.id, SEATS_INCREASED, clock=runtime.clock, payload=payload)
+    promise_invoice(tx, organization, bought.invoice, clock=runtime.clock)
     return pool
+
+
+async def helped_by(runtime: Runtime, organization_id: str, order_id: str) -> list[Helped]:
+    """Return where everybody stands now who waited for a seat when the order was placed."""
+    now = runtime.clock.now()
+    return await runtime.database.read(lambda tx: helped.of_order(tx, organization_id, order_id, now=now))
 
 
 async def placed(runtime: Runtime, *, organization: Organization, order_id: str) -> Ordered | None:

@@ -157,7 +157,7 @@ def test(*, connection_id: str, slug: str, seconds: int, as_json: bool) -> None:
 
     async def work(caller: Caller) -> Trial | None:
         known = await _known(caller, connection_id)
-        trials = Trials(caller.runtime.redis)
+        trials = Trials.of(caller.runtime)
         name = await trials.ask(known.id)
         say(f"open in a browser: {caller.runtime.settings.origin}/login/{known.id}?trial={name}")
         for _ in range(seconds):

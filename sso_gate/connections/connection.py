@@ -69,6 +69,7 @@ class Connection:
 
     `id` stands in URLs and is unique over all organizations; `organization` is the organization's id; `revision` grows
     with every change, so (`id`, `revision`) is a cache key; `roles` maps a group of the provider to a role name.
+    `keep_answers`: what the provider answered is kept sealed for a day, where the login was refused.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Connection:
     attributes: AttributeMap
     roles: Mapping[str, str]
     settings: SamlSettings | OidcSettings
+    keep_answers: bool = False
 
     @property
     def protocol(self) -> Literal["saml", "oidc"]:

@@ -97,7 +97,12 @@ def with_metadata_url(tx: Transaction, keyring: Keyring) -> list[Connection]:
 def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:
     settings = asdict(value.settings)
     secret = settings.pop("client_secret", "")
-    body = {"settings": settings, "attributes": asdict(value.attributes), "roles": dict(value.roles)}
+    body = {
+        "settings": settings,
+        "attributes": asdict(value.attributes),
+        "roles": dict(value.roles),
+        "keep_answers": value.keep_answers,
+    }
     return {
         "id": value.id,
         "organization": value.organization,
@@ -128,6 +133,7 @@ def _connection(row: Any, keyring: Keyring) -> Connection:
         revision=row.revision,
         attributes=AttributeMap(**body["attributes"]),
         roles=body["roles"],
+        keep_answers=body.get("keep_answers", False),
         settings=_saml(settings) if row.protocol == "saml" else _oidc(settings, row.sealed_secret, keyring),
     )
 

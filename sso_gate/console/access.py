@@ -1,6 +1,6 @@
 """S8: the organization's connections, what each identity provider has to be told, and switching them on and off."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -17,7 +17,6 @@ from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.connections.contact import change_it_contact
 from sso_gate.connections.manage import change_connection, connection_of, made_in_console, remove_connection
 from sso_gate.console.frame import ZONE, Visit, visit
-from sso_gate.errors import Conflict
 from sso_gate.login.trial import Trials
 from sso_gate.members.directory import not_deactivated
 from sso_gate.members.roles import Area
@@ -60,6 +59,8 @@ async def listing(request: Request) -> Response:
         rows=[(one, ending_soon(certificates_of(at, one))) for one in found],
         domains=at.organization.domains,
         it_contact=at.organization.it_contact,
+        provisioning=at.organization.provisioning,
+        when_full=at.organization.scim_when_full,
         codes=await living_codes(at),
         may_manage=at.may_manage,
     )
@@ -79,22 +80,6 @@ async def one(request: Request) -> Response:
     return await connection_page(request, at, await asked_for(request, at))
 
 
-async def enable(request: Request) -> Response:
-    """Let people log in by this connection, once a test login with these very settings has passed."""
-    at = await visit(request, Area.ACCESS)
-    await read_form(request)
-    known = await asked_for(request, at)
-    if not await Trials(at.runtime.redis).passed(known):
-        return await connection_page(request, at, known, problem="untested")
-
-    def switched(current: Connection) -> Connection:
-        if current.revision != known.revision:
-            raise Conflict("the connection was changed meanwhile")
-        return replace(current, enabled=True)
-
-    return await _switched(at, known, switched, enabled=True)
-
-
 async def disable(request: Request) -> Response:
     """Let nobody log in by this connection; sessions that came by it end within a minute. Never one's own."""
     at = await visit(request, Area.ACCESS)
@@ -102,7 +87,23 @@ async def disable(request: Request) -> Response:
     known = await asked_for(request, at)
     if known.id == at.came_by:
         return await connection_page(request, at, known, problem="own")
-    return await _switched(at, known, lambda current: replace(current, enabled=False), enabled=False)
+    await change_connection(
+        at.runtime, at.organization.id, known.id, lambda current: replace(current, enabled=False),
+        changes={"enabled": False}, by=at.actor,
+    )  # fmt: skip
+    return RedirectResponse(f"/settings/access/{known.id}", HTTPStatus.SEE_OTHER)
+
+
+async def answers(request: Request) -> Response:
+    """Keep what the provider answered in refused logins, sealed and for a day; or stop that."""
+    at = await visit(request, Area.ACCESS)
+    form = await read_form(request, keep=Field(3))
+    keep, known = form["keep"] == "on", await asked_for(request, at)
+    await change_connection(
+        at.runtime, at.organization.id, known.id, lambda current: replace(current, keep_answers=keep),
+        changes={"keep_answers": keep}, by=at.actor,
+    )  # fmt: skip
+    return RedirectResponse(f"/settings/access/{known.id}#answers", HTTPStatus.SEE_OTHER)
 
 
 async def remove(request: Request) -> Response:
@@ -132,7 +133,7 @@ async def connection_page(request: Request, at: Visit, known: Connection, *, pro
         certificates=certificates_of(at, known),
         look=await last_look(at.runtime, known.id),
         may_manage=at.may_manage,
-        tested=await Trials(at.runtime.redis).passed(known),
+        tested=await Trials.of(at.runtime).passed(known),
         affected=affected,
         codes=len(codes),
         own=known.id == at.came_by,
@@ -141,22 +142,13 @@ async def connection_page(request: Request, at: Visit, known: Connection, *, pro
     )
 
 
-async def _switched(
-    at: Visit, known: Connection, changed: Callable[[Connection], Connection], *, enabled: bool
-) -> Response:
-    await change_connection(
-        at.runtime, at.organization.id, known.id, changed, changes={"enabled": enabled}, by=at.actor
-    )
-    return RedirectResponse(f"/settings/access/{known.id}", HTTPStatus.SEE_OTHER)
-
-
 def routes() -> list[Route]:
     """Return the routes of the connections' pages."""
     return [
         Route("/settings/access", listing),
         Route("/settings/access/_contact", contact, methods=["POST"]),
         Route("/settings/access/{connection}", one),
-        Route("/settings/access/{connection}/enable", enable, methods=["POST"]),
         Route("/settings/access/{connection}/disable", disable, methods=["POST"]),
+        Route("/settings/access/{connection}/answers", answers, methods=["POST"]),
         Route("/settings/access/{connection}/remove", remove, methods=["POST"]),
     ]

@@ -1,16 +1,18 @@
 """S11: the audit log, newest first, by filters that stand in the address; the same to take away."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sso_gate.audit import proving, reading, retention
+from sso_gate.audit import proving, reading, retention, stored_exports
 from sso_gate.audit.event import Action, Client
 from sso_gate.audit.export import export
 from sso_gate.audit.store import FILTERED, AuditFilter
@@ -18,7 +20,8 @@ from sso_gate.connections import store as connections
 from sso_gate.console import audit_chart, audit_event
 from sso_gate.console.frame import Visit, visit
 from sso_gate.errors import InvalidInput, NotFound, Reason
-from sso_gate.members.roles import Area
+from sso_gate.login.answer import kept_answer
+from sso_gate.members.roles import Area, Permission
 from sso_gate.web.limits import Field, read_query
 from sso_gate.web.request_state import client_address, request_id
 from sso_gate.web.templates import render
@@ -26,6 +29,8 @@ from sso_gate.web.templates import render
 PAGE = 50
 PERIODS = ("1", "7", "30", "90")
 _DATES = ("since", "until")
+# The words that choose events; they stand in the address, and in the form that asks for a large export.
+FILTERS = dict.fromkeys(FILTERED, Field(max_length=320)) | dict.fromkeys((*_DATES, "days"), Field(max_length=10))
 # What a file is called and holds, by the form of the export.
 FILES = {
     "events.jsonl": ("jsonl", "application/x-ndjson"),
@@ -37,10 +42,10 @@ FILES = {
 async def listing(request: Request) -> Response:
     """The events that fit the filters, fifty at a time, and how many those are."""
     at = await visit(request, Area.AUDIT)
-    asked = _asked(request)
-    wanted = _wanted(asked, at.runtime.clock.now())
+    asked = asked_for(request)
+    wanted = wanted_by(asked, at.runtime.clock.now())
     log, runtime = at.organization.id, at.runtime
-    found = await reading.read(runtime, log, wanted, limit=PAGE, by=at.actor, client=_client(request))
+    found = await reading.read(runtime, log, wanted, limit=PAGE, by=at.actor, client=client_of(request))
     begin, end = audit_chart.span(wanted.since, wanted.until, runtime.clock.now())
     denied = await reading.denials(runtime, log, since=begin, until=end)
     kept = {name: word for name, word in asked.items() if word and name != "after"}
@@ -58,6 +63,10 @@ async def listing(request: Request) -> Response:
         reasons=[str(reason) for reason in Reason],
         actions=[str(action) for action in Action],
         exports=[(form, f"/settings/audit/{file}?{urlencode(kept)}") for file, (form, _) in FILES.items()],
+        large=await stored_exports.is_large(runtime, log, wanted),
+        kept={name: word for name, word in kept.items() if name != "times"},
+        stored=await stored_exports.exports_of(runtime, log),
+        mail=bool(runtime.settings.smtp_url),
         proof=await proving.last_proof(runtime, log),
         kept_days=await retention.retention_days(runtime, log),
         other_times="?" + urlencode({**kept, "times": "" if asked["times"] else "local"}),
@@ -68,15 +77,27 @@ async def listing(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """What the filters show as a file, in the order of the chain; it is sent as it is read, whatever its size."""
+    """What the filters show as a file, in the order of the chain, sent as it is read; many events are for the page to
+    ask for.
+    """
     at = await visit(request, Area.AUDIT)
     form, media_type = FILES[request.url.path.rpartition("/")[2]]
-    wanted = _wanted(_asked(request), at.runtime.clock.now())
-    span, blocks = await export(at.runtime, at.organization.id, wanted, form=form, by=at.actor, client=_client(request))
-    ending = "csv" if form == "csv" else "jsonl"
-    name = f"audit-{at.organization.slug}-{span.first}-{span.last}.{ending}"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    asked = asked_for(request)
+    wanted = wanted_by(asked, at.runtime.clock.now())
+    if await stored_exports.is_large(at.runtime, at.organization.id, wanted):
+        kept = {name: word for name, word in asked.items() if word and name != "after"}
+        return RedirectResponse(f"/settings/audit?{urlencode(kept)}#exports", HTTPStatus.SEE_OTHER)
+    span, blocks = await export(
+        at.runtime, at.organization.id, wanted, form=form, by=at.actor, client=client_of(request)
+    )
+    headers = file_headers(at, form, f"{span.first}-{span.last}")
     return StreamingResponse(blocks, media_type=media_type, headers=headers)
+
+
+def file_headers(at: Visit, form: str, span: str) -> dict[str, str]:
+    """Return the headers of a file of the log."""
+    name = f"audit-{at.organization.slug}-{span}.{'csv' if form == 'csv' else 'jsonl'}"
+    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
 
 
 async def one(request: Request) -> Response:
@@ -84,7 +105,7 @@ async def one(request: Request) -> Response:
     at = await visit(request, Area.AUDIT)
     name = request.path_params["event"]
     wanted = name if name.startswith("evt_") else audit_event.read_out(name)
-    found = await reading.find(at.runtime, at.organization.id, wanted, by=at.actor, client=_client(request))
+    found = await reading.find(at.runtime, at.organization.id, wanted, by=at.actor, client=client_of(request))
     if found is None:
         raise NotFound("no such event")
     event: dict[str, Any] = json.loads(found.line)
@@ -94,27 +115,35 @@ async def one(request: Request) -> Response:
         frame=await at.frame(),
         event=event,
         steps=audit_event.steps(event),
+        answer=await _answer(at, event),
         text=json.dumps(event, ensure_ascii=False, indent=2),
         earlier=found.earlier,
         later=found.later,
     )
 
 
-def _asked(request: Request) -> dict[str, str]:
-    words = dict.fromkeys(FILTERED, Field(max_length=320))
-    short = dict.fromkeys((*_DATES, "days", "times"), Field(max_length=10))
-    asked = read_query(request, after=Field(max_length=64), **short, **words)
+async def _answer(at: Visit, event: dict[str, Any]) -> str:
+    """Return what the identity provider sent in this login, for owners, where it is kept."""
+    if at.member.may(Area.ACCESS) is not Permission.MANAGE:
+        return ""
+    return await kept_answer(at.runtime, at.organization.id, event["reference"] or "")
+
+
+def asked_for(request: Request) -> dict[str, str]:
+    """Return the filters in the address, each empty where it is not there."""
+    asked = read_query(request, after=Field(max_length=64), times=Field(max_length=10), **FILTERS)
     return {**asked, "reference": audit_event.read_out(asked["reference"])}
 
 
-def _wanted(asked: dict[str, str], now: datetime) -> AuditFilter:
+def wanted_by(asked: Mapping[str, str], now: datetime) -> AuditFilter:
+    """Return the filter that these words mean now."""
     since, until = _day(asked, "since"), _day(asked, "until", days=1)
     if since is None and until is None and asked["days"] in PERIODS:
         since = now - timedelta(days=int(asked["days"]))
     return AuditFilter(after=asked["after"], newest_first=True, since=since, until=until).narrowed(asked)
 
 
-def _day(asked: dict[str, str], name: str, *, days: int = 0) -> datetime | None:
+def _day(asked: Mapping[str, str], name: str, *, days: int = 0) -> datetime | None:
     """Return the beginning (UTC) of the day that was asked for, or of the one behind it."""
     if not asked[name]:
         return None
@@ -129,7 +158,8 @@ def _names(tx: Connection, at: Visit) -> list[tuple[str, str]]:
     return [(one.id, one.name) for one in found]
 
 
-def _client(request: Request) -> Client:
+def client_of(request: Request) -> Client:
+    """Return from where the request came, for the record."""
     return Client(client_address(request), "", request_id(request))
 
 

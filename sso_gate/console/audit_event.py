@@ -1,10 +1,11 @@
 """What one event of the log shows: the checks of a login, and how a reference is read that somebody spoke."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sso_gate.errors import Reason
-from sso_gate.login.trace import LAST, Step, steps_passed, steps_until
+from sso_gate.login.trace import ANSWERED, LAST, Step, steps_passed, steps_until, timed
 
 _ = str
 SESSION = _("Session")
@@ -32,6 +33,7 @@ def steps(event: dict[str, Any]) -> tuple[Step, ...]:
         found = steps_passed(told)
     else:
         found = steps_until(Reason(reason), event["check"] or (told if reason == Reason.SEAT_UNAVAILABLE else ""))
+    found = timed(found, ANSWERED, datetime.fromisoformat(event["time"]))
     return tuple(_of_a_login(step, refused=bool(reason)) if _is_real(event, step) else step for step in found)
 
 

@@ -124,12 +124,13 @@ async def price(request: Request) -> Response:
 async def review(request: Request) -> Response:
     """S5: the exact price, held for a while. Makes a quote and buys nothing, so it may be reloaded and bookmarked."""
     at = await _buyer(request)
-    asked = read_query(request, add=Field(max_length=12))["add"]
+    query = read_query(request, add=Field(max_length=12), po_number=Field(max_length=60))
+    asked = query["add"]
     try:
         quote = await purchase.review(at.runtime, organization=at.organization, add=_whole(asked, at))
     except _PRICE_PROBLEMS as error:
         return await _edit_page(request, at, asked, [price_problem(error, at.language)])
-    return await _review_page(request, at, quote)
+    return await _review_page(request, at, quote, po_number=query["po_number"])
 
 
 async def update(request: Request) -> Response:
@@ -180,7 +181,7 @@ async def done(request: Request) -> Response:
         zone=ZONE,
         order=placed.order,
         invoice=placed.invoice,
-        people=await _first_in_line(at, MAX_SEATS_PER_ORDER),
+        people=await purchase.helped_by(at.runtime, at.organization.id, placed.order.id),
     )
 
 
@@ -249,20 +250,21 @@ async def _review_page(
         quote=quote,
         idempotency_key=secrets.token_urlsafe(16),
         po_required=terms.po_required,
-        bill_to=terms.email,
+        details=terms.details,
+        mail=bool(at.runtime.settings.smtp_url),
         **told,
     )
 
 
 async def _stale_page(request: Request, at: Visit, outcome: purchase.Stale, po_number: str) -> Response:
-    expired = outcome.why == "QUOTE_EXPIRED"
+    stale = {"QUOTE_EXPIRED": "expired", "CONTRACT_CHANGED": "details"}.get(outcome.why, "changed")
     return await _review_page(
         request,
         at,
         outcome.fresh_quote,
         HTTPStatus.CONFLICT,
-        stale="expired" if expired else "changed",
-        changed_by=None if expired else outcome.last_order,
+        stale=stale,
+        changed_by=outcome.last_order if stale == "changed" else None,
         po_number=po_number,
     )
 

@@ -2,7 +2,6 @@
 that waits for an approval. What an organization's file describes is changed in the file.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from sso_gate.console.access import asked_for
 from sso_gate.console.connection_form import FormInvalid, Wrong, connection_from, filled_in
 from sso_gate.console.frame import Visit, visit
 from sso_gate.console.provider_guides import GUIDES, guide_of
+from sso_gate.console.rotation import seen_of
 from sso_gate.console.wizard import exchange_page, read_typed, told
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Refused
 from sso_gate.login.trial import Trials
@@ -87,7 +87,8 @@ async def save_mapping(request: Request) -> Response:
         return await _mapping_page(request, at, known, attributes, rows, wrong, kind=form["kind"])
     wanted = replace(known, attributes=AttributeMap(**attributes), roles=dict(rows))
     await _store(at, known, wanted, {"attributes": attributes, "roles": dict(rows)})
-    return RedirectResponse(f"/settings/access/{known.id}", HTTPStatus.SEE_OTHER)
+    onward = f"/settings/access/{known.id}" + ("/tests" if form["kind"] else "")
+    return RedirectResponse(onward, HTTPStatus.SEE_OTHER)
 
 
 async def published(request: Request) -> Response:
@@ -108,7 +109,7 @@ async def approve(request: Request) -> Response:
     if not isinstance(known.settings, SamlSettings) or not known.settings.metadata_url:
         raise NotFound
     change, _problem = await _published(at, known.settings)
-    if change is None or _seen(change) != form["seen"]:
+    if change is None or seen_of(change) != form["seen"]:
         return await _published_page(request, at, known, known.settings, changed=True)
     wanted = replace(known, settings=change.settings)
     await change_connection(
@@ -201,7 +202,7 @@ async def _mapping_page(
         attributes=attributes,
         rows=[*rows, *empty],
         roles=[str(role) for role in MAPPED],
-        seen=await Trials(at.runtime.redis).last(known.id),
+        seen=await Trials.of(at.runtime).last(known.id),
         kind=kind if kind in GUIDES else "",
         errors=told(at, wrong),
     )
@@ -227,14 +228,10 @@ async def _published_page(
         frame=await at.frame(),
         connection=known,
         change=change,
-        seen=_seen(change) if change else "",
+        seen=seen_of(change) if change else "",
         problem=problem,
         changed=changed,
     )
-
-
-def _seen(change: MetadataChange) -> str:
-    return hashlib.sha256("\n".join(change.changes).encode()).hexdigest()
 
 
 def routes() -> list[Route]:

@@ -101,7 +101,13 @@ async def connection_from(runtime: Runtime, typed: Typed, about: Connection) -> 
     try:
         settings = await provider_settings(runtime, part, read=typed.read, environment={})
         made = as_connection(part, _with_the_rest(settings, about), organization=about.organization)
-        made = replace(made, revision=about.revision, attributes=about.attributes, roles=about.roles)
+        made = replace(
+            made,
+            revision=about.revision,
+            attributes=about.attributes,
+            roles=about.roles,
+            keep_answers=about.keep_answers,
+        )
         if _issuer(made) != _issuer(about):
             await check_provider(runtime, made)
     except (InvalidInput, Refused) as error:

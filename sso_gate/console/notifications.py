@@ -1,7 +1,10 @@
-"""S12: who gets which mail, and how few seats count as short. A sample goes to whoever asks for it alone."""
+"""S12: who gets which mail, what chat and webhooks hear of, and how few seats count as short. A sample goes to whoever
+asks for it, or where they send it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 
 from sqlalchemy import Connection as Transaction
@@ -18,7 +21,8 @@ from sso_gate.identity import new_id
 from sso_gate.members.roles import Area
 from sso_gate.notify.chat import CHAT, chat_url, save_chat_url
 from sso_gate.notify.destinations import MAX_URL, check_address
-from sso_gate.notify.letters import LETTER, sample
+from sso_gate.notify.hook_notices import promise_notices, webhook_ids
+from sso_gate.notify.letters import LETTER, sample, sample_told
 from sso_gate.notify.owners import left_when_nearly_full
 from sso_gate.notify.preferences import (
     ALWAYS_OWNERS,
@@ -47,7 +51,7 @@ _PATH = "/settings/notifications"
 _FIELDS = (
     {f"to_{number}": Field(16) for number in range(len(KINDS))}
     | {f"also_{number}": Field(1000) for number in range(len(KINDS))}
-    | {f"chat_{number}": Field(1) for number in range(len(KINDS))}
+    | {f"{program}_{number}": Field(1) for program in ("chat", "webhook") for number in range(len(KINDS))}
     | {"seats_left": Field(6), "chat_url": Field(MAX_URL), "chat_off": Field(1)}
 )
 
@@ -84,22 +88,37 @@ async def store(request: Request) -> Response:
 
 
 async def send_sample(request: Request) -> Response:
-    """Promise a sample of one kind to whoever asks, or to the chat; where neither can be sent there is nothing to
-    ask.
+    """Promise a sample of one kind to whoever asks, to the chat or to the webhooks; where none can be sent there is
+    nothing to ask.
     """
     at = await visit(request, Area.NOTIFICATIONS)
     form = await read_form(request, kind=Field(32, required=True), to=Field(8))
-    chat = form["to"] == "chat"
-    if form["kind"] not in KINDS or not (await _chat_host(at) if chat else at.runtime.settings.smtp_url):
+    kind, chat = form["kind"], form["to"] == "chat"
+    if kind not in KINDS or not await _reaches(at, form["to"]):
         raise NotFound
+    if form["to"] == "webhook":
+        told = partial(promise_notices, organization=at.organization.id, kind=kind, told=sample_told(kind))
+        await at.runtime.database.write(lambda tx: told(tx, clock=at.runtime.clock))
+        return RedirectResponse(f"{_PATH}?done=webhook", HTTPStatus.SEE_OTHER)
     locale = at.organization.locale if chat else at.member.locale or at.language.tag
-    letter = sample(at.organization, form["kind"], to=at.member.email, locale=locale, origin=at.runtime.settings.origin)
+    letter = sample(at.organization, kind, to=at.member.email, locale=locale, origin=at.runtime.settings.origin)
 
     def write(tx: Transaction) -> None:
         outbox.add(tx, at.organization.id, CHAT if chat else LETTER, clock=at.runtime.clock, payload=asdict(letter))
 
     await at.runtime.database.write(write)
     return RedirectResponse(f"{_PATH}?done={'chat' if chat else 'sent'}", HTTPStatus.SEE_OTHER)
+
+
+async def _reaches(at: Visit, to: str) -> object:
+    """Return whether a sample can be sent there."""
+    if to == "webhook":
+        return await _webhooks(at)
+    return await _chat_host(at) if to == "chat" else at.runtime.settings.smtp_url
+
+
+async def _webhooks(at: Visit) -> int:
+    return len(await at.runtime.database.read(lambda tx: webhook_ids(tx, at.organization.id)))
 
 
 async def _chat_host(at: Visit) -> str:
@@ -132,8 +151,8 @@ def _preference(at: Visit, form: Mapping[str, str], number: int, kind: str, erro
     if left and not (left.isascii() and left.isdecimal() and int(left) <= MOST_SEATS_LEFT):
         errors.append({"field": "seats_left", "text": say(_NO_NUMBER), "detail": ""})
         left = ""
-    chat = bool(form[f"chat_{number}"])
-    return Preference(_recipients(form[f"to_{number}"], kind), others, int(left) if left else None, chat)
+    chat, webhook = bool(form[f"chat_{number}"]), bool(form[f"webhook_{number}"])
+    return Preference(_recipients(form[f"to_{number}"], kind), others, int(left) if left else None, chat, webhook)
 
 
 def _recipients(text: str, kind: str) -> Recipients:
@@ -148,7 +167,7 @@ def _as_form(chosen: Mapping[str, Preference]) -> dict[str, str]:
     for number, kind in enumerate(KINDS):
         one = chosen[kind]
         form |= {f"to_{number}": one.recipients, f"also_{number}": ", ".join(one.others)}
-        form |= {f"chat_{number}": "1" if one.chat else ""}
+        form |= {f"chat_{number}": "1" if one.chat else "", f"webhook_{number}": "1" if one.webhook else ""}
     left = chosen[THRESHOLD].seats_left
     return form | {"seats_left": "" if left is None else str(left)}
 
@@ -165,6 +184,7 @@ async def _page(request: Request, at: Visit, form: dict[str, str], errors: list[
         frame=await at.frame(),
         kinds=KINDS,
         chat=await _chat_host(at),
+        webhooks=await _webhooks(at),
         always_owners=ALWAYS_OWNERS,
         form=form,
         few=few,

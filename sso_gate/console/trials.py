@@ -6,17 +6,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from sso_gate.connections.connection import Connection, SamlSettings
+from sso_gate.connections.connection import Connection
 from sso_gate.console.access import asked_for
 from sso_gate.console.frame import Visit, visit
-from sso_gate.errors import NotFound, Reason
+from sso_gate.console.rotation import KEY_REASONS, Rotated, rotated
+from sso_gate.errors import NotFound
+from sso_gate.login.answer import kept_answer
+from sso_gate.login.flow import flow_of
+from sso_gate.login.trace import ANSWERED
 from sso_gate.login.trial import Trial, Trials
 from sso_gate.members.roles import Area
 from sso_gate.web.limits import read_form
 from sso_gate.web.templates import render
-
-# A key that is not ours may have been published since: the metadata is worth another look.
-_KEY_REASONS = frozenset({Reason.KEY_UNKNOWN, Reason.SIGNATURE_INVALID})
 
 
 async def ask(request: Request) -> Response:
@@ -24,7 +25,7 @@ async def ask(request: Request) -> Response:
     at = await visit(request, Area.ACCESS)
     await read_form(request)
     known = await asked_for(request, at)
-    name = await Trials(at.runtime.redis).ask(known.id)
+    name = await Trials.of(at.runtime).ask(known.id)
     return RedirectResponse(f"/settings/access/{known.id}/tests/{name}", HTTPStatus.SEE_OTHER)
 
 
@@ -32,25 +33,30 @@ async def result(request: Request) -> Response:
     """The link of the test login until somebody came back from it, and then every check with its verdict."""
     at = await visit(request, Area.ACCESS)
     known, name = await asked_for(request, at), request.path_params["trial"]
-    trials = Trials(at.runtime.redis)
-    if not await trials.is_asked(known.id, name):
+    trials = Trials.of(at.runtime)
+    trial = await trials.result(known.id, name)
+    if trial is None and not await trials.is_asked(known.id, name):
         raise NotFound("no such test login, or it was too long ago")
-    link = f"{at.runtime.settings.origin}/login/{known.id}?trial={name}"
-    return await _page(request, at, known, await trials.result(known.id, name), link=link)
-
-
-async def _page(request: Request, at: Visit, known: Connection, trial: Trial | None, *, link: str) -> Response:
-    metadata = isinstance(known.settings, SamlSettings) and known.settings.metadata_url
+    answer = await kept_answer(at.runtime, at.organization.id, name) if trial and at.may_manage else ""
     return render(
         request,
         "console/trace.html",
         frame=await at.frame(),
         connection=known,
         trial=trial,
-        link=link,
+        link=f"{at.runtime.settings.origin}/login/{known.id}?trial={name}",
         may_manage=at.may_manage,
-        published=bool(metadata and at.may_manage and trial and trial.reason in _KEY_REASONS),
+        answer=answer,
+        rotated=await _rotated(request, at, known, trial, answer),
     )
+
+
+async def _rotated(request: Request, at: Visit, known: Connection, trial: Trial | None, answer: str) -> Rotated | None:
+    """Look, for whoever may change the connection, whether the provider publishes the key that we do not have."""
+    if trial is None or trial.reason not in KEY_REASONS or not at.may_manage:
+        return None
+    answered = next((step.at for step in trial.steps if step.name == ANSWERED), None)
+    return await rotated(flow_of(request), known, answer, answered=answered or at.runtime.clock.now())
 
 
 def routes() -> list[Route]:

@@ -42,7 +42,7 @@ _PATH = "/settings/developer/webhooks"
 # A family of events, and how the names of its actions begin.
 FAMILIES = {
     "logins": ("auth.", "session."),
-    "seats": ("seat.", "invoice."),
+    "seats": ("seat.", "invoice.", "billing."),
     "members": ("member.", "admin.", "scim."),
     "connections": ("connection.", "notification."),
     "secrets": ("token.", "breakglass.", "api."),
@@ -50,7 +50,8 @@ FAMILIES = {
 }
 # How far back events are delivered again, by what the form says.
 AGAIN = {"day": timedelta(days=1), "week": timedelta(days=7), "all": None}
-_FIELDS = {"url": Field(MAX_URL), "denied": Field(1)} | {name: Field(1) for name in FAMILIES}
+_EVENTS = {"denied": Field(1)} | {name: Field(1) for name in FAMILIES}
+_FIELDS = {"url": Field(MAX_URL)} | _EVENTS
 
 
 async def listing(request: Request) -> Response:
@@ -119,6 +120,19 @@ async def switch_on(request: Request) -> Response:
     return await _changed(request, change)
 
 
+async def choose(request: Request) -> Response:
+    """Deliver other events from now on."""
+    await visit(request, Area.DEVELOPER)
+    form = await read_form(request, **_EVENTS)
+    outcome, actions = "denied" if form["denied"] else "", _actions(form)
+
+    def change(tx: Transaction, stream: Stream) -> dict[str, Any]:
+        streams.choose(tx, stream, outcome=outcome, actions=actions)
+        return {"outcome": [stream.outcome, outcome], "actions": [list(stream.actions), list(actions)]}
+
+    return await _changed(request, change, form_read=True)
+
+
 async def replay(request: Request) -> Response:
     """Deliver again what happened in a span of time; receivers know an event that they have by its id."""
     at = await visit(request, Area.DEVELOPER)
@@ -182,6 +196,14 @@ def _actions(form: dict[str, str]) -> tuple[str, ...]:
     return tuple(str(action) for action in Action if action.startswith(begins)) if begins else ()
 
 
+def _chosen(stream: Stream) -> dict[str, str]:
+    """Return the form that chooses what the destination gets now."""
+    form = {
+        name: "1" if any(one.startswith(begin) for one in stream.actions) else "" for name, begin in FAMILIES.items()
+    }
+    return form | {"denied": "1" if stream.outcome == "denied" else ""}
+
+
 async def _one(at: Visit, name: str) -> Stream:
     for stream in await all_destinations(at.runtime, at.organization.id):
         if stream.id == name:
@@ -218,6 +240,8 @@ async def _one_page(request: Request, at: Visit, stream: Stream, *, tried: Deliv
         frame=await at.frame(),
         stream=stream,
         address=shown(stream.url),
+        families=list(FAMILIES),
+        form=_chosen(stream),
         behind=max(0, size - stream.position),
         tried=tried,
         attempts=attempts,
@@ -246,6 +270,7 @@ def routes() -> list[Route]:
         Route(f"{own}/test", test, methods=["POST"]),
         Route(f"{own}/off", switch_off, methods=["POST"]),
         Route(f"{own}/on", switch_on, methods=["POST"]),
+        Route(f"{own}/events", choose, methods=["POST"]),
         Route(f"{own}/replay", replay, methods=["POST"]),
         Route(f"{own}/secret", rotate, methods=["POST"]),
         Route(f"{own}/remove", remove, methods=["POST"]),

@@ -152,6 +152,7 @@ async def _name_page(request: Request, at: Visit, guide: Guide, form: dict[str, 
         guide=guide,
         form=form,
         origin=origin,
+        domains=at.organization.domains,
         errors=told(at, wrong),
     )
 

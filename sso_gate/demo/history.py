@@ -18,6 +18,7 @@ from sso_gate.admission.revoke import Revoker
 from sso_gate.admission.settle import Denied, Login
 from sso_gate.audit.event import Actor, Client
 from sso_gate.billing import payments, purchase
+from sso_gate.billing.details import Party, billing_details_of, change_details
 from sso_gate.billing.documents import invoices
 from sso_gate.billing.renewal import renew_due
 from sso_gate.clock import to_micros
@@ -37,6 +38,16 @@ from sso_gate.waiting.ticket import Ticket
 from sso_gate.worker import pass_on_holds
 
 RENEWED_AT = time(6, 0)
+BUYER = Party(
+    name="Acme Indústria e Comércio Ltda.",
+    address=("Av. Paulista 1000, 12º andar",),
+    postcode="01310-100",
+    city="São Paulo SP",
+    country="BR",
+    tax_id="12.345.678/0001-90",
+    email=f"financeiro@{DOMAIN}",
+)
+ACCOUNTANTS = ("faturas@contadores.example",)
 OFFICE = Client(address="198.51.100.7", user_agent="Mozilla/5.0")
 
 
@@ -171,6 +182,15 @@ async def buys(past: Past, seats: int) -> None:
     )
 
 
+async def says_who_pays(past: Past) -> None:
+    """The owner fills in the billing details."""
+    known = await billing_details_of(past.runtime, past.organization.id)
+    if known is None:
+        raise DemoFailed("the story's contract is not there")
+    organization, by = past.organization.id, past.owner
+    await change_details(past.runtime, organization, BUYER, ACCOUNTANTS, seen=known.seen, by=by)
+
+
 async def pays(past: Past) -> None:
     """Whatever was invoiced until now has been paid."""
     for one in await invoices(past.runtime, past.organization, None, 50):
@@ -212,6 +232,7 @@ async def makes_and_revokes_token(past: Past, name: str, *scopes: Scope) -> None
 
 # So many days before today; the renewal, whose day is the contract's, falls between the last two paragraphs.
 EVENTS: tuple[Event, ...] = (
+    (381, says_who_pays, ()),
     (380, comes, ("Marcos Pinto", "Júlia Castro")),
     (352, comes, ("Rosa Blanco",)),
     (340, pays, ()),

@@ -6,8 +6,8 @@ one to the other and keeps the order: proof first, then single use, then the sea
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self, cast
 
@@ -19,10 +19,12 @@ from sso_gate.admission.settle import Denied, Login
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
 from sso_gate.audit.flood import record_unproved
+from sso_gate.clock import to_micros
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
 from sso_gate.errors import NotFound, Reason, Refused
 from sso_gate.identity import Identity, new_id
+from sso_gate.login.answer import Answer, Said, said_by_oidc, said_by_saml
 from sso_gate.login.keys import LoginKeys, load_login_keys
 from sso_gate.login.pending import (
     LIFETIME_SECONDS,
@@ -33,7 +35,7 @@ from sso_gate.login.pending import (
     handle_proof,
     new_handle,
 )
-from sso_gate.login.trace import not_enabled_yet
+from sso_gate.login.trace import ANSWERED, SENT, not_enabled_yet
 from sso_gate.login.trial import Trial, Trials, failed_trial, try_admission
 from sso_gate.members.roles import Role
 from sso_gate.members.store import higher
@@ -89,8 +91,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A test login: no seat was taken, no session made."""
+    """A test login, by its name: no seat was taken, no session made."""
 
+    name: str
     trial: Trial
 
 
@@ -105,6 +108,9 @@ SamlProof = VerifiedResponse | Refused
 """What a SAML response proves, or why it proves nothing."""
 
 Finish = Arrived | TurnedAway | Rejected | Restarted | Tried
+
+# What can stop a login before it leaves, and did so after it was back.
+_ON_THE_WAY = frozenset({Reason.PROVIDER_UNREACHABLE, Reason.DISCOVERY_REFUSED, Reason.RATE_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,14 @@ class LoginFlow:
                 client_key=self.keys.oidc,
             )
         pending = PendingLogin(
-            connection.id, browser_hash(browser.key), departure.expectations, return_to.url, bind, restarted, trial
+            connection.id,
+            browser_hash(browser.key),
+            departure.expectations,
+            return_to.url,
+            bind,
+            restarted,
+            trial,
+            sent_at=to_micros(now) if trial else 0,
         )
         await self.pending.save(handle, pending)
         return departure.url
@@ -258,6 +271,8 @@ class LoginFlow:
     async def _admit_saml(
         self, connection: Connection, verified: VerifiedResponse, pending: PendingLogin, browser: Browser
     ) -> Finish:
+        if pending.trial:
+            return await self._try(connection, verified.identity, said_by_saml(verified), pending, browser)
         return await self._admit(
             connection, verified.identity, pending, browser, logout=_saml_logout(verified), names=_saml_names(verified)
         )
@@ -291,17 +306,17 @@ class LoginFlow:
             saml_response.require_request(verified, expected_request_id=expected)
         return _consumed(consumed, unknown=Reason.REQUEST_UNKNOWN)
 
-    async def finish_oidc(
-        self, connection: Connection, *, params: Sequence[tuple[str, str]], browser: Browser
-    ) -> Finish:
-        """Return how the login that this redirect belongs to ended. Every refusal is on the audit record."""
+    async def finish_oidc(self, connection: Connection, *, answer: Answer, browser: Browser) -> Finish:
+        """Return how the login that this redirect belongs to ended; `answer` hears the ID token. Every refusal is on
+        the audit record.
+        """
         try:
-            return await self._finish_oidc(connection, params, browser)
+            return await self._finish_oidc(connection, answer, browser)
         except Refused as refusal:
             return await self.reject(connection, refusal, browser.client)
 
-    async def _finish_oidc(self, connection: Connection, params: Sequence[tuple[str, str]], browser: Browser) -> Finish:
-        handle = next((value for name, value in params if name == "state"), "")
+    async def _finish_oidc(self, connection: Connection, answer: Answer, browser: Browser) -> Finish:
+        handle = next((value for name, value in answer.parameters if name == "state"), "")
         if connection.protocol != "oidc" or not await self._serves(connection, handle, browser):
             raise Refused(Reason.CONNECTION_DISABLED)
         now = self.runtime.clock.now()
@@ -316,23 +331,23 @@ class LoginFlow:
         )
         pending = _consumed(consumed, unknown=Reason.STATE_MISMATCH)
         try:
-            return await self._use_oidc(connection, params, handle, pending, browser)
+            return await self._use_oidc(connection, answer, handle, pending, browser)
         except Refused as refusal:
             if not pending.trial:
                 raise
-            return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
+            return await self._not_proved(connection, pending, browser, refusal)
 
     async def _use_oidc(
         self,
         connection: Connection,
-        params: Sequence[tuple[str, str]],
+        answer: Answer,
         handle: str,
         pending: PendingLogin,
         browser: Browser,
     ) -> Finish:
         expected = pending.expectations
         proof = await oidc_callback.finish(
-            params,
+            answer.parameters,
             connection=connection,
             endpoints=self.endpoints(connection),
             providers=self.providers,
@@ -343,7 +358,10 @@ class LoginFlow:
             code_verifier=expected["code_verifier"],
             client_key=self.keys.oidc,
             now=self.runtime.clock.now(),
+            heard=answer.hear,
         )
+        if pending.trial:
+            return await self._try(connection, proof.identity, said_by_oidc(proof), pending, browser)
         logout = json.dumps({"sub": proof.sub, "sid": proof.sid, "id_token": self.runtime.keyring.seal(proof.id_token)})
         names = [f"sub:{proof.sub}", *([f"sid:{proof.sid}"] if proof.sid else [])]
         return await self._admit(connection, proof.identity, pending, browser, logout=logout, names=names)
@@ -358,8 +376,6 @@ class LoginFlow:
         logout: str,
         names: list[str],
     ) -> Finish:
-        if pending.trial:
-            return await self._tried(connection, pending.trial, await try_admission(self.runtime, identity), browser)
         if pending.restarted:
             await self.pending.forget_restart(connection.id, browser.key)
         return_to = ReturnTo.checked(pending.return_to, self.runtime.settings)
@@ -370,21 +386,40 @@ class LoginFlow:
             return TurnedAway(answer, identity, return_to)
         return Arrived(answer, return_to, pending.bind)
 
+    async def _try(
+        self, connection: Connection, identity: Identity, said: Said, pending: PendingLogin, browser: Browser
+    ) -> Tried:
+        trial = await try_admission(self.runtime, identity, mapped_role(connection, identity), said)
+        trial = trial.on_the_way(sent_at=pending.sent_at, answered=self.runtime.clock.now())
+        return await self._tried(connection, pending.trial, trial, browser)
+
+    async def _not_proved(
+        self, connection: Connection, pending: PendingLogin, browser: Browser, refusal: Refused
+    ) -> Tried:
+        at = ANSWERED if refusal.reason in _ON_THE_WAY else ""
+        trial = failed_trial(refusal, at=at)
+        trial = trial.on_the_way(sent_at=pending.sent_at, answered=self.runtime.clock.now())
+        return await self._tried(connection, pending.trial, trial, browser, refusal)
+
+    async def not_sent(self, connection: Connection, name: str, refusal: Refused, browser: Browser) -> Tried:
+        """Return how a test login ended that could not even begin, on record as every other."""
+        return await self._tried(connection, name, failed_trial(refusal, at=SENT), browser, refusal)
+
     async def _tried(
         self, connection: Connection, name: str, trial: Trial, browser: Browser, refusal: Refused | None = None
     ) -> Tried:
         if not connection.enabled:
             trial = replace(trial, steps=not_enabled_yet(trial.steps))
-        await Trials(self.runtime.redis).keep(connection, name, trial)
+        await Trials.of(self.runtime).keep(connection, name, trial)
         event = self._event(connection, Action.CONNECTION_TEST, browser.client, refusal or trial.refusal)
         await self.runtime.database.write(lambda tx: audit.record(tx, [event]))
-        return Tried(trial)
+        return Tried(name, trial)
 
     async def _refused(self, connection: Connection, refusal: Refused, handle: str, browser: Browser) -> Finish:
         """Return the refusal as its visitor may see it: a test login's operator sees the checks."""
         pending = await self.pending.find(connection.id, handle, browser_key=browser.key)
         if pending is not None and pending.trial:
-            return await self._tried(connection, pending.trial, failed_trial(refusal), browser, refusal)
+            return await self._not_proved(connection, pending, browser, refusal)
         return await self.reject(connection, refusal, browser.client)
 
     async def reject(
@@ -442,4 +477,4 @@ def _saml_names(verified: VerifiedResponse) -> list[str]:
 
 
 def _saml_logout(verified: VerifiedResponse) -> str:
-    return json.dumps({"name_id": asdict(verified.name_id)}) if verified.name_id else ""
+    return json.dumps({"name_id": verified.name_id.to_dict()}) if verified.name_id else ""

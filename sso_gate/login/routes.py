@@ -13,9 +13,19 @@ from sso_gate.admission.emergency import TRIES, admit_by_code, record_refused_co
 from sso_gate.admission.recheck import Recheck
 from sso_gate.audit.event import Action, Client
 from sso_gate.clock import to_micros
+from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection
 from sso_gate.errors import NotFound, Reason, Refused
-from sso_gate.login.browser import client_of, departing_browser, remember, remember_waiting, returning_browser
+from sso_gate.login.answer import Answer, keep_answer, keep_refused
+from sso_gate.login.browser import (
+    client_of,
+    departing_browser,
+    last_connection,
+    remember,
+    remember_connection,
+    remember_waiting,
+    returning_browser,
+)
 from sso_gate.login.discovery import Realm, find_realm
 from sso_gate.login.flow import Arrived, Browser, Finish, LoginFlow, Rejected, Restarted, Tried, TurnedAway, flow_of
 from sso_gate.login.message_form import read_message_form
@@ -60,15 +70,28 @@ async def login(request: Request) -> Response:
         return await _onward(flow, signed_in.session, return_to, asked["bind"])
     if asked["connection"]:
         return await _depart(request, flow, await flow.connection(asked["connection"]), asked)
+    if asked["email"]:  # what exists is not to be found out by asking for one domain after another
+        await LoginRate.of(flow.runtime).check(client_of(request).address, purpose="discovery")
     realm = await _realm(flow, asked)
     if len(realm.connections) == 1 and not asked["choose"]:
         return await _depart(request, flow, realm.connections[0], asked)
-    return _login_page(request, realm, asked, error=_login_error(realm, asked))
+    last = await _last_used(flow, realm, last_connection(request))
+    return _login_page(request, realm, asked, error=_login_error(realm, asked), last=last)
 
 
 async def _realm(flow: LoginFlow, asked: dict[str, str]) -> Realm:
     keyring = flow.runtime.keyring
     return await flow.runtime.database.read(lambda tx: find_realm(tx, keyring, slug=asked["org"], email=asked["email"]))
+
+
+async def _last_used(flow: LoginFlow, realm: Realm, connection_id: str) -> Connection | None:
+    """Return the connection that this browser used last, where it is on and the page is not another organization's."""
+    keyring = flow.runtime.keyring
+    if not connection_id:
+        return None
+    found = await flow.runtime.database.read(lambda tx: connections.get(tx, keyring, connection_id))
+    other = found is not None and realm.organization is not None and realm.organization.id != found.organization
+    return found if found and found.enabled and not other else None
 
 
 def _opens(session: Session, return_to: ReturnTo) -> bool:
@@ -81,7 +104,9 @@ def _login_error(realm: Realm, asked: dict[str, str]) -> str:
     return "unknown" if "@" in asked["email"] or asked["org"] else "invalid"
 
 
-def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error: str) -> Response:
+def _login_page(
+    request: Request, realm: Realm, asked: dict[str, str], *, error: str, last: Connection | None
+) -> Response:
     organization = realm.organization
     if organization:
         speak(request, default=organization.locale)
@@ -89,8 +114,9 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
     onward = {**kept, "email": asked["email"]} if asked["email"] else kept
     choices = [
         {"name": found.name, "url": f"/login/{found.id}" + (f"?{urlencode(onward)}" if onward else "")}
-        for found in realm.connections
+        for found in (*realm.connections, *([last] if last else ()))
     ]
+    used = choices.pop() if last else None
     return render(
         request,
         "login/login.html",
@@ -101,7 +127,7 @@ def _login_page(request: Request, realm: Realm, asked: dict[str, str], *, error:
         return_to=asked["return_to"],
         bind=asked["bind"],
         choices=choices,
-        last_connection=None,
+        last_connection=used,
         show_break_glass=True,
         organization_slug=organization.slug if organization else "",
     )
@@ -113,7 +139,7 @@ async def begin(request: Request) -> Response:
     asked = read_query(request, return_to=Field(2000), email=Field(320), bind=Field(64), trial=Field(64))
     connection = await flow.connection(request.path_params["connection"])
     trial = asked["trial"]
-    if trial and not await Trials(flow.runtime.redis).is_asked(connection.id, trial):
+    if trial and not await Trials.of(flow.runtime).is_asked(connection.id, trial):
         raise NotFound("no such test login")
     return await _depart(request, flow, connection, asked, trial=trial)
 
@@ -130,6 +156,9 @@ async def _depart(
             connection, browser=browser, return_to=return_to, bind=asked["bind"], email=asked["email"], trial=trial
         )
     except Refused as refusal:
+        if trial:
+            tried = await flow.not_sent(connection, trial, refusal, browser)
+            return await _finished(request, flow, connection, tried, browser, Answer())
         return await _refuse(request, flow, connection, refusal, browser)
     response = RedirectResponse(url, 302)
     remember(response, browser)
@@ -147,7 +176,7 @@ async def assertion_consumer(request: Request) -> Response:
         return await _refuse(request, flow, await flow.connection(named), refusal, browser)
     connection, proof = await flow.prove_saml(named, form.get("SAMLResponse", ""))
     finish = await flow.finish_saml(connection, proof, relay_state=form.get("RelayState", ""), browser=browser)
-    return await _finished(request, flow, connection, finish, browser)
+    return await _finished(request, flow, connection, finish, browser, Answer(form.get("SAMLResponse", "")))
 
 
 async def callback(request: Request) -> Response:
@@ -159,9 +188,9 @@ async def callback(request: Request) -> Response:
         await LoginRate.of(flow.runtime).check(browser.client.address)
     except Refused as refusal:
         return await _refuse(request, flow, connection, refusal, browser)
-    params = list(request.query_params.multi_items())
-    finish = await flow.finish_oidc(connection, params=params, browser=browser)
-    return await _finished(request, flow, connection, finish, browser)
+    answer = Answer(parameters=list(request.query_params.multi_items()))
+    finish = await flow.finish_oidc(connection, answer=answer, browser=browser)
+    return await _finished(request, flow, connection, finish, browser, answer)
 
 
 async def _refuse(
@@ -178,17 +207,18 @@ async def _refuse(
 
 
 async def _finished(
-    request: Request, flow: LoginFlow, connection: Connection, finish: Finish, browser: Browser
+    request: Request, flow: LoginFlow, connection: Connection, finish: Finish, browser: Browser, answer: Answer
 ) -> Response:
     _count(connection, finish)
+    await _keep(flow, connection, finish, answer)
     match finish:
         case Arrived():
-            return await _arrived(flow, finish)
+            return await _arrived(flow, connection, finish)
         case TurnedAway():
             return await _turned_away(request, flow, connection, finish, browser)
         case Rejected():
             return _rejected(request, finish)
-        case Tried(trial):
+        case Tried(_, trial):
             return render(
                 request,
                 "login/trial.html",
@@ -201,6 +231,19 @@ async def _finished(
             response = RedirectResponse(url, 303)
             remember(response, browser)
             return response
+
+
+async def _keep(flow: LoginFlow, connection: Connection, finish: Finish, answer: Answer) -> None:
+    """Keep what the provider answered: in a test login always, in a refused one where the connection says so."""
+    match finish:
+        case Tried(name):
+            await keep_answer(flow.runtime, connection.organization, name, answer)
+        case TurnedAway(denied) if connection.keep_answers:
+            await keep_refused(flow.runtime, connection.organization, denied.reference, answer)
+        case Rejected(_, reference) if connection.keep_answers:
+            await keep_refused(flow.runtime, connection.organization, reference, answer)
+        case _:
+            return
 
 
 def _count(connection: Connection, finish: Finish) -> None:
@@ -217,12 +260,13 @@ def _count(connection: Connection, finish: Finish) -> None:
             return
 
 
-async def _arrived(flow: LoginFlow, finish: Arrived) -> Response:
+async def _arrived(flow: LoginFlow, connection: Connection, finish: Arrived) -> Response:
     session, return_to = finish.admission.session, finish.return_to
     if not _opens(session, return_to):
         return_to = ReturnTo.home()
     response = await _onward(flow, session, return_to, finish.bind)
     SESSION_COOKIE.set(response, finish.admission.token.text)
+    remember_connection(response, connection.id)
     return response
 
 
@@ -277,6 +321,7 @@ def _rejected(request: Request, rejected: Rejected, retry_after_seconds: int | N
         told.status,
         headers={"retry-after": str(retry_after_seconds)} if limited else None,
         text=translations(language_of(request).tag).gettext(told.sentence),
+        family=told.family.value,
         reference=rejected.reference,
         try_again_url=f"/login/{rejected.connection}",
     )
@@ -410,6 +455,12 @@ def _break_glass_page(request: Request, *, email: str, error: str, status: int =
 def login_routes() -> list[Route]:
     """Return the routes of signing in and out."""
     return [
+        Route("/sso/saml/{connection}/acs", assertion_consumer, methods=["POST"]),
+        Route("/sso/saml/{connection}/metadata", metadata, methods=["GET"]),
+        Route("/sso/saml/{connection}/slo", single_logout, methods=["GET", "POST"]),
+        Route("/sso/oidc/{connection}/callback", callback, methods=["GET"]),
+        Route("/sso/oidc/{connection}/jwks.json", client_keys, methods=["GET"]),
+        Route("/sso/oidc/{connection}/backchannel-logout", backchannel_logout, methods=["POST"]),
         Route("/login", login, methods=["GET"]),
         Route("/login/help", help_page, methods=["GET"]),
         Route("/login/break-glass", break_glass, methods=["GET"]),
@@ -417,10 +468,4 @@ def login_routes() -> list[Route]:
         Route("/login/{connection}", begin, methods=["GET"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/signed-out", signed_out, methods=["GET"]),
-        Route("/sso/saml/{connection}/acs", assertion_consumer, methods=["POST"]),
-        Route("/sso/saml/{connection}/metadata", metadata, methods=["GET"]),
-        Route("/sso/saml/{connection}/slo", single_logout, methods=["GET", "POST"]),
-        Route("/sso/oidc/{connection}/callback", callback, methods=["GET"]),
-        Route("/sso/oidc/{connection}/jwks.json", client_keys, methods=["GET"]),
-        Route("/sso/oidc/{connection}/backchannel-logout", backchannel_logout, methods=["POST"]),
     ]

@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, select
 
+from sso_gate.audit.stored_exports import EXPORT_READY
 from sso_gate.clock import Clock
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.notify.chat import CHAT
+from sso_gate.notify.hook_notices import promise_notices
 from sso_gate.notify.mail import Letter
 from sso_gate.notify.preferences import (
     CERTIFICATE,
@@ -33,18 +35,23 @@ from sso_gate.storage.outbox import Promise
 from sso_gate.storage.tables import hold, waiting
 
 LETTER = "mail.letter"
+INVOICE = "invoice"
+"""The letter that the document goes with; its context names it under `invoice`."""
 
 Writer = Callable[[Connection, Promise, Organization, str], list[Letter]]
 
 
 def write_letters(tx: Connection, promise: Promise, *, origin: str, clock: Clock, mail: bool = True) -> None:
-    """Turn a promise to tell people into one for each letter, and one for the chat, so that none goes out again for
-    another's sake. Without `mail` the chat alone is told.
+    """Turn a promise to tell people into one for each letter, the chat and each webhook, so that none goes out again
+    for another's sake. Without `mail` no letters are made.
     """
     writer = _WRITERS.get(promise.kind)
     organization = organizations.get(tx, promise.organization) if writer else None
     letters = writer(tx, promise, organization, origin) if writer and organization and mail else []
-    if organization and promise.kind in _TEMPLATES and chosen_for(tx, organization.id, promise.kind).chat:
+    chosen = chosen_for(tx, organization.id, promise.kind) if organization and promise.kind in _TEMPLATES else None
+    if organization and chosen and chosen.webhook:
+        promise_notices(tx, organization.id, promise.kind, promise.payload, member=promise.subject, clock=clock)
+    if organization and chosen and chosen.chat:
         context = _owners_context(tx, promise, organization, origin)
         said = Letter("", organization.locale, _TEMPLATES[promise.kind], context)
         outbox.add(tx, promise.organization, CHAT, clock=clock, payload=asdict(said))
@@ -65,6 +72,11 @@ def sample(organization: Organization, kind: str, *, to: str, locale: str, origi
         **_SAMPLES[kind],
     }
     return Letter(to, locale, _TEMPLATES[kind], context)
+
+
+def sample_told(kind: str) -> dict[str, Any]:
+    """Return what a sample of this kind tells of, marked as one."""
+    return {**_SAMPLES[kind], "sample": True}
 
 
 def letter_of(promise: Promise) -> Letter:
@@ -97,6 +109,22 @@ def _to_owners(template: str) -> Writer:
         ]
 
     return write
+
+
+def _export_ready(tx: Connection, promise: Promise, organization: Organization, origin: str) -> list[Letter]:
+    member = members.get(tx, organization.id, promise.subject)
+    if member is None:
+        return []
+    address = f"{origin}/settings/audit/exports/{promise.payload['export']}"
+    context = {"organization_name": organization.name, "export_url": address, "events": promise.payload["events"]}
+    return [Letter(member.email, _locale(member, organization), "export_ready", context)]
+
+
+def _to_contacts(_tx: Connection, promise: Promise, organization: Organization, _origin: str) -> list[Letter]:
+    """To whoever gets invoices, who need not be members: in the organization's language, as the document."""
+    told = {name: value for name, value in promise.payload.items() if name != "to"}
+    context = {"organization_name": organization.name, **told}
+    return [Letter(to, organization.locale, INVOICE, context) for to in promise.payload["to"]]
 
 
 def _owners_context(tx: Connection, promise: Promise, organization: Organization, origin: str) -> dict[str, Any]:
@@ -147,5 +175,7 @@ _WRITERS: dict[str, Writer] = {
     "seat.held": _to_person("seat_ready"),
     "seat.declined": _to_person("declined"),
     "seat.invited": _to_person("invited"),
+    "invoice.issued": _to_contacts,
+    EXPORT_READY: _export_ready,
     **{kind: _to_owners(template) for kind, template in _TEMPLATES.items()},
 }

@@ -36,7 +36,15 @@ def plain_text(letter: Letter) -> tuple[str, str]:
     return subject.strip(), body.strip()
 
 
-def written(letter: Letter, *, sender: str, clock: Clock) -> EmailMessage:
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A PDF that goes with a letter."""
+
+    name: str
+    content: bytes
+
+
+def written(letter: Letter, *, sender: str, clock: Clock, enclosed: Enclosure | None = None) -> EmailMessage:
     """Return the letter as a message; nothing of its context can add a header (the library refuses line breaks)."""
     subject, body = plain_text(letter)
     message = EmailMessage()
@@ -45,10 +53,12 @@ def written(letter: Letter, *, sender: str, clock: Clock) -> EmailMessage:
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].strip("> ") or "localhost")
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's holiday answer comes back
     message.set_content(body + "\n")
+    if enclosed:
+        message.add_attachment(enclosed.content, maintype="application", subtype="pdf", filename=enclosed.name)
     return message
 
 
-async def send(letter: Letter, settings: Settings, *, clock: Clock) -> None:
+async def send(letter: Letter, settings: Settings, *, clock: Clock, enclosed: Enclosure | None = None) -> None:
     """Send the letter by SSO_GATE_SMTP_URL.
 
     Raises:
@@ -57,7 +67,7 @@ async def send(letter: Letter, settings: Settings, *, clock: Clock) -> None:
     server = urlsplit(settings.smtp_url)
     try:
         await aiosmtplib.send(
-            written(letter, sender=settings.mail_from, clock=clock),
+            written(letter, sender=settings.mail_from, clock=clock, enclosed=enclosed),
             hostname=server.hostname,
             port=server.port or SMTP_PORTS[server.scheme],
             username=unquote(server.username) if server.username else None,

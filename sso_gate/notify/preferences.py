@@ -36,13 +36,15 @@ ALWAYS_OWNERS = frozenset({CODE_ISSUED, CODE_USED})
 @dataclass(frozen=True, slots=True)
 class Preference:
     """One kind of letter: to whom, and to which addresses of the organization's domains besides. `seats_left` is the
-    number of free seats that counts as short; None: by the size of the organization. `chat`: the chat hears of it too.
+    number of free seats that counts as short; None: by the size of the organization. `chat` and
+    `webhook`: the chat, and every webhook, hears of it too.
     """
 
     recipients: Recipients = "owners"
     others: tuple[str, ...] = ()
     seats_left: int | None = None
     chat: bool = False
+    webhook: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def preferences(tx: Connection, organization: str) -> dict[str, Preference]:
 
 def _preference(row: Row[Any]) -> Preference:
     recipients = cast("Recipients", row.recipients)
-    return Preference(recipients, tuple(json.loads(row.others)), row.seats_left, bool(row.chat))
+    return Preference(recipients, tuple(json.loads(row.others)), row.seats_left, bool(row.chat), bool(row.webhook))
 
 
 def save(tx: Connection, organization: str, wanted: Mapping[str, Preference]) -> None:
@@ -80,6 +82,7 @@ def save(tx: Connection, organization: str, wanted: Mapping[str, Preference]) ->
             "others": json.dumps(one.others),
             "seats_left": one.seats_left,
             "chat": one.chat,
+            "webhook": one.webhook,
         }
         for kind, one in wanted.items()
         if one != Preference()

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+Provisioning = Literal["invite_only", "jit", "scim"]
+WhenFull = Literal["refuse", "hold_unseated"]
+
 
 @dataclass(frozen=True, slots=True)
 class Organization:
@@ -11,7 +14,8 @@ class Organization:
 
     `admits_until` is the instant from which new people are refused, `access_until` the one from which holders are; both
     are None while the contract runs and renews itself. `purchase_roles` may buy seats. `it_contact` is told to whoever
-    has trouble logging in.
+    has trouble logging in. `provisioning` says how people become members: by an invitation alone, at their first login
+    too (`jit`), or by a directory alone (`scim`); whoever is listed or invited may come in any case.
     """
 
     id: str
@@ -21,9 +25,10 @@ class Organization:
     locale: str
     domains: tuple[str, ...]
     hold_for_waiting: bool
-    scim_when_full: Literal["refuse", "hold_unseated"]
+    scim_when_full: WhenFull
     purchase_roles: tuple[str, ...]
     admits_until: datetime | None
     access_until: datetime | None
     scim_mode: Literal["compatible", "strict"] = "compatible"
     it_contact: str = ""
+    provisioning: Provisioning = "jit"

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal_column, select, update
 
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.errors import Conflict
-from sso_gate.organizations.organization import Organization
+from sso_gate.organizations.organization import Organization, Provisioning, WhenFull
 from sso_gate.storage.prepared import Prepared
 from sso_gate.storage.tables import organization, organization_domain
 
@@ -66,6 +67,12 @@ def set_it_contact(tx: Connection, organization_id: str, text: str) -> None:
     tx.execute(update(organization).where(organization.c.id == organization_id).values(it_contact=text))
 
 
+def set_provisioning(tx: Connection, organization_id: str, provisioning: Provisioning, when_full: WhenFull) -> None:
+    """Let people become members like this, and treat so whom a directory creates while no seat is free."""
+    values = {"provisioning": provisioning, "scim_when_full": when_full}
+    tx.execute(update(organization).where(organization.c.id == organization_id).values(values))
+
+
 def holds_for_waiting(tx: Connection, organization_id: str) -> bool:
     """Return whether the organization wants free seats to be kept for whoever waits."""
     query = select(organization.c.hold_for_waiting).where(organization.c.id == organization_id)
@@ -77,6 +84,7 @@ def _one(tx: Connection, which: ColumnElement[bool]) -> Organization | None:
     return _organization(row) if row else None
 
 
+@lru_cache(maxsize=1024)  # read from the database each time, made anew where its row has changed
 def _organization(row: Any) -> Organization:
     return Organization(
         id=row.id,
@@ -92,6 +100,7 @@ def _organization(row: Any) -> Organization:
         access_until=_instant(row.access_until_at),
         scim_mode=row.scim_mode,
         it_contact=row.it_contact,
+        provisioning=row.provisioning,
     )
 
 
@@ -108,6 +117,7 @@ def save(tx: Connection, value: Organization, *, at: datetime) -> None:
         "locale": value.locale,
         "hold_for_waiting": value.hold_for_waiting,
         "it_contact": value.it_contact,
+        "provisioning": value.provisioning,
         "scim_when_full": value.scim_when_full,
         "scim_mode": value.scim_mode,
         "purchase_roles": json.dumps(list(value.purchase_roles)),

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -48,6 +49,7 @@ organization = Table(
     Column("locale", String(16), nullable=False),
     Column("hold_for_waiting", Boolean, nullable=False),
     Column("it_contact", Text, nullable=False, default=""),  # whom to ask, for who cannot log in
+    Column("provisioning", String(16), nullable=False, default="jit"),  # how people become members
     Column("scim_when_full", String(16), nullable=False),
     Column("scim_mode", String(16), nullable=False, default="compatible"),
     Column("purchase_roles", Text, nullable=False),
@@ -155,6 +157,14 @@ hold = Table(
     Column("until_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index(None, "organization", "until_at"),
+)
+
+order_helped = Table(
+    "order_helped",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("member", String(64), primary_key=True),  # who waited for a seat then; a member who is gone is in no answer
+    _organization(),
 )
 
 waiting = Table(
@@ -275,7 +285,7 @@ audit_stream = Table(  # where the log is delivered to
     Column("delivered_at", BigInteger),
     Column("problem", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    CheckConstraint("kind IN ('webhook', 'splunk', 'syslog')", name="kind"),
+    CheckConstraint("kind IN ('webhook', 'splunk', 'syslog', 's3')", name="kind"),
     Index(None, "enabled", "due_at"),
 )
 
@@ -309,6 +319,42 @@ outbox = Table(
     Index(None, "done_at", "due_at"),
 )
 
+billing_details = Table(  # who says what invoices call the buyer, and who gets them by mail besides
+    "billing_details",
+    metadata,
+    _organization(primary_key=True),
+    Column("author", String(16), nullable=False),
+    Column("contacts", Text, nullable=False),  # a list of addresses, as JSON
+    CheckConstraint("author IN ('file', 'console')", name="author"),
+)
+
+audit_export = Table(  # files of the log that are made in the background, and kept for some days
+    "audit_export",
+    metadata,
+    _id(),
+    _organization(),
+    Column("member", String(64), nullable=False),  # who asked; it may outlive them
+    Column("asked", Text, nullable=False),  # who, from where, and what for, as JSON
+    Column("form", String(8), nullable=False),
+    Column("expected", BigInteger, nullable=False),  # events
+    Column("written", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),  # of the file, once it is there
+    Column("due_at", BigInteger, nullable=False),  # when a process may take it up, perhaps again
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    Index(None, "organization", "created_at"),
+    Index(None, "done_at", "due_at"),
+)
+
+audit_export_part = Table(
+    "audit_export_part",
+    metadata,
+    Column("export", String(64), ForeignKey("audit_export.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("packed", LargeBinary, nullable=False),  # a gzip member; all of them in order are the file
+)
+
 notice = Table(  # what owners were told without having asked, so that they are told once
     "notice",
     metadata,
@@ -327,6 +373,7 @@ notification = Table(  # who hears of what, where owners chose otherwise than al
     Column("others", Text, nullable=False),  # a list of addresses, as JSON
     Column("seats_left", Integer),  # of the threshold: empty is by the size of the organization
     Column("chat", Boolean, nullable=False),  # whether the chat hears of it too
+    Column("webhook", Boolean, nullable=False),  # whether the webhooks do
     CheckConstraint("recipients IN ('owners', 'primary_owner', 'nobody')", name="recipients"),
 )
 

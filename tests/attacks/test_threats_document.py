@@ -26,7 +26,7 @@ rebinding; JWKS flood; back-channel token confusion; seat race; seat flood; garb
 escalation; takeover by email; break-glass guessing; host ticket theft; missing audience; recipient or destination by
 prefix; unlimited validity; weak algorithms; truncated subject; name of the attacker's choice; other encodings;
 deflate bomb; missing ID token; token confusion; stale token; another person at UserInfo; unsolicited response;
-padding oracle; secrets in logs; login rate
+padding oracle; secrets in logs; login rate; kept answer
 """
 
 # What holds an attack to everything that it must leave alone.

@@ -105,6 +105,26 @@ def test_when_one_connection_fits_the_login_goes_straight_to_the_provider(road, 
     assert browser_jar.follow(page, stop_before=road.saml_idp.url).location.startswith(road.saml_idp.sso_url)
 
 
+def test_the_login_page_offers_what_this_browser_used_last_and_nothing_of_another_organization(road, browser_jar):
+    page = f"{road.gate.origin}/login?choose=1&return_to=/x"
+    assert "Last time you used" not in browser_jar.get(page).text
+    assert road.saml_login(browser_jar, road.newcomer()).status == 303
+    assert f'href="/login/{road.organization.saml}?return_to=%2Fx"' in browser_jar.get(page).text
+    assert "Last time you used" in browser_jar.get(f"{page}&org={road.organization.slug}").text
+    other = Organization()
+    other.add_saml(road.saml_idp.metadata_xml)
+    road.gate.applied(other)
+    assert "Last time you used" not in browser_jar.get(f"{page}&org={other.slug}").text
+
+
+@pytest.mark.parametrize("value", ["no-such-connection", "../settings", "x" * 65])
+def test_a_cookie_that_names_no_connection_offers_nothing(road, browser_jar, value):
+    cookie = {"Cookie": f"__Host-sso_gate_last={value}"}
+    page = browser_jar.get(f"{road.gate.origin}/login?choose=1", headers=cookie)
+    assert page.status == 200
+    assert "Last time you used" not in page.text
+
+
 def test_the_connection_can_be_named_in_the_login_address(road, browser_jar):
     page = browser_jar.get(f"{road.gate.origin}/login?connection={road.organization.saml}")
     assert browser_jar.follow(page, stop_before=road.saml_idp.url).location.startswith(road.saml_idp.sso_url)

@@ -16,13 +16,13 @@ class Listener:
 
     def __init__(self) -> None:
         """Bind a free loopback port; nothing is served before the block begins."""
-        received: queue.Queue[str] = queue.Queue(maxsize=1000)
+        received: queue.Queue[tuple[str, dict[str, str]]] = queue.Queue(maxsize=1000)
         self._received = received
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                received.put(body.decode())
+                received.put((body.decode(), {name.lower(): value for name, value in self.headers.items()}))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -36,6 +36,10 @@ class Listener:
 
     def received(self, timeout_seconds: float = 10) -> str:
         """Return the oldest body that was not returned yet; queue.Empty when none comes in time."""
+        return self.message(timeout_seconds)[0]
+
+    def message(self, timeout_seconds: float = 10) -> tuple[str, dict[str, str]]:
+        """Return the oldest body as `received` does, with its headers by lower-case name."""
         return self._received.get(timeout=timeout_seconds)
 
     def __enter__(self) -> Self:

@@ -11,7 +11,17 @@ from sso_gate.connections.domains import Looked, Record
 from sso_gate.console.provider_guides import GUIDES, guides_by_provider, our_values
 from sso_gate.console.webhooks import FAMILIES
 from sso_gate.errors import Reason
-from sso_gate.login.trace import not_enabled_yet, steps_passed, steps_until
+from sso_gate.login.trace import (
+    ANSWERED,
+    ROLE,
+    SENT,
+    TIMES,
+    not_enabled_yet,
+    noted,
+    steps_passed,
+    steps_until,
+    timed,
+)
 from sso_gate.notify.preferences import ALWAYS_OWNERS, KINDS
 from sso_gate.notify.streams_log import Attempt
 from sso_gate.protocols.protocol import Endpoints
@@ -42,6 +52,7 @@ def _access() -> Iterator[Sample]:
         settings=saml,
         attributes=attributes,
         roles={"gate-owners": "owner"},
+        keep_answers=False,
     )
     issuer = Values(issuer="https://login.example", client_id="sso-gate")
     oidc = Values(**{**vars(okta), "id": "acme-oidc", "name": "Entra ID", "protocol": "oidc", "settings": issuer})
@@ -52,6 +63,8 @@ def _access() -> Iterator[Sample]:
         "rows": [(okta, 12), (oidc, None)],
         "domains": ("acme.example",),
         "it_contact": "it@acme.example, +55 11 5555 0100",
+        "provisioning": "scim",
+        "when_full": "hold_unseated",
         "codes": [code],
         "zone": ZONE,
         "may_manage": True,
@@ -89,10 +102,11 @@ def _access() -> Iterator[Sample]:
         "look": Values(held=(), problem="HTTP 503"),
         "own": False,
         "editable": False,
-        "problem": "untested",
+        "problem": "own",
     }
     yield Sample("connection-oidc", "console/connection.html", off, 409)
     steps = not_enabled_yet(steps_until(Reason.KEY_UNKNOWN, "no pinned certificate has signed it"))
+    steps = timed(timed(steps, SENT, NOW), ANSWERED, NOW + timedelta(milliseconds=812), took_ms=812)
     link = "https://gate.example/login/acme-okta?trial=" + "t" * 32
     trace = {
         "frame": frame("access"),
@@ -100,22 +114,47 @@ def _access() -> Iterator[Sample]:
         "trial": None,
         "link": link,
         "may_manage": True,
-        "published": False,
+        "answer": "",
+        "rotated": None,
     }
     yield Sample("trial-asked", "console/trace.html", trace)
-    failed = Values(steps=steps, person={}, reason="key_unknown")
-    yield Sample("trial-failed", "console/trace.html", {**trace, "trial": failed, "published": True})
+    failed = Values(steps=steps, person={}, reason="key_unknown", claims=())
+    rotated = Values(certificate=certificate, seen="0" * 64)
+    answer = "<samlp:Response>" + "…" * 900 + "</samlp:Response>"
+    shown_failed = {**trace, "trial": failed, "rotated": rotated, "answer": answer}
+    yield Sample("trial-failed", "console/trace.html", shown_failed)
     person = {"subject": "00u1", "email": "ana@acme.example", "name": "Ana", "groups": "gate-owners, finance"}
     steps = steps_passed("would take a seat: yes, %(left)s left", left=3)
-    passed = Values(steps=steps, person=person, reason="")
+    steps = noted(noted(steps, TIMES, "clock difference %(seconds)s s", seconds=1.2), ROLE, "would be an Owner")
+    steps = timed(timed(steps, SENT, NOW), ANSWERED, NOW + timedelta(milliseconds=1812), took_ms=1812)
+    claims = (("NameID", "0•••"), ("email", "a••@acme.example"), ("groups", "g••••••, f••••••"))
+    passed = Values(steps=steps, person=person, reason="", claims=claims)
     yield Sample("trial-passed", "console/trace.html", {**trace, "trial": passed})
     yield from _wizard(saml, attributes)
     yield from _domains()
+    yield from _last_steps(okta, oidc)
     owners = [Values(email="ana@acme.example", name="Ana Souza"), Values(email="li@acme.example", name="")]
     issue = {"frame": frame("access"), "owners": owners, "email": "", "code": "", "address": "https://gate.example/x"}
+    issue |= {"having": ["ana@acme.example"], "draft": oidc}
     yield Sample("code-ask", "console/emergency_code.html", issue)
     made = {**issue, "email": "ana@acme.example", "code": "7K3M9-Q2W8R-XXXXX-XXXXX"}
     yield Sample("code-issued", "console/emergency_code.html", made, 201)
+
+
+def _last_steps(okta: Values, draft: Values) -> Iterator[Sample]:
+    last = Values(reason="key_unknown")
+    trial = _framed(connection=draft, tested=False, last=last)
+    yield Sample("wizard-test", "console/wizard_test.html", trial)
+    yield Sample("wizard-tested", "console/wizard_test.html", {**trial, "tested": True})
+    choice = _framed(provisioning="jit", when_full="refuse", has_token=False, draft=draft)
+    choice["base"] = "https://gate.example/scim/v2"
+    yield Sample("provisioning", "console/provisioning.html", choice)
+    yield Sample("provisioning-alone", "console/provisioning.html", {**choice, "draft": None, "has_token": True})
+    alone = _framed(connection=draft, tested=True, affected=104, provisioning="jit", codes=0, others=[], came_by="")
+    alone["problem"] = ""
+    yield Sample("wizard-switch", "console/wizard_switch.html", alone)
+    several = {**alone, "others": [okta], "came_by": okta.id, "problem": "own", "codes": 2, "tested": False}
+    yield Sample("wizard-switch-require", "console/wizard_switch.html", several, 409)
 
 
 FIELDS = (
@@ -128,6 +167,7 @@ def _wizard(saml: Values, attributes: Values) -> Iterator[Sample]:
     yield Sample("wizard-choose", "console/wizard_choose.html", _framed(providers=guides_by_provider()))
     named = {"name": "Okta", "id": "acme-okta"}
     naming = _framed(guide=GUIDES["okta-saml"], form=named, origin="https://gate.example", errors=[])
+    naming["domains"] = ("acme.example", "acme.com.br")
     yield Sample("wizard-name", "console/wizard_name.html", naming)
     taken = [{"field": "id", "text": "This short name is taken. Choose another one.", "detail": ""}]
     yield Sample("wizard-name-taken", "console/wizard_name.html", {**naming, "errors": taken}, 422)
@@ -190,17 +230,25 @@ def _domains() -> Iterator[Sample]:
 
 
 def _notifications() -> Iterator[Sample]:
-    form = {f"{field}_{number}": "" for field in ("to", "also", "chat") for number in range(len(KINDS))}
+    form = {f"{field}_{number}": "" for field in ("to", "also", "chat", "webhook") for number in range(len(KINDS))}
     page = {
         "frame": frame("notifications"),
         "kinds": KINDS,
         "always_owners": ALWAYS_OWNERS,
-        "form": {**form, "to_1": "primary_owner", "chat_0": "1", "also_3": "it@acme.example", "seats_left": ""},
+        "form": {
+            **form,
+            "to_1": "primary_owner",
+            "chat_0": "1",
+            "webhook_1": "1",
+            "also_3": "it@acme.example",
+            "seats_left": "",
+        },
         "few": 8,
         "by_size": 8,
         "purchased": 100,
         "mail": True,
         "chat": "https://hooks.slack.com",
+        "webhooks": 2,
         "domains": ("acme.example",),
         "done": "saved",
         "errors": [],
@@ -208,7 +256,7 @@ def _notifications() -> Iterator[Sample]:
     yield Sample("notifications", "console/notifications.html", page)
     text = "Use at most five addresses in the domains of your organization"
     wrong = [{"field": "also_3", "text": text, "detail": "it@elsewhere.example"}]
-    bad = {**page, "mail": False, "chat": "", "done": "", "errors": wrong}
+    bad = {**page, "mail": False, "chat": "", "webhooks": 0, "done": "", "errors": wrong}
     yield Sample("notifications-wrong", "console/notifications.html", bad, 422)
 
 
@@ -240,6 +288,7 @@ def _webhooks() -> Iterator[Sample]:
         Attempt(NOW - timedelta(days=1), 40, 40, 1, 88, ""),
     ]
     one = {"frame": frame("developer"), "address": address, "behind": 3, "attempts": attempts}
+    one |= {"families": list(FAMILIES), "form": {**form, "seats": "1"}}
     arrived, lost = Values(problem=""), Values(problem="answered with 500")
     yield Sample("webhook", "console/webhook.html", {**one, "stream": well, "tried": arrived})
     yield Sample("webhook-fails", "console/webhook.html", {**one, "stream": failing, "tried": lost})

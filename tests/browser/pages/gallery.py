@@ -15,14 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from billing_core import invoice_css
 from sso_gate.web.headers import SecurityHeaders
 from sso_gate.web.language import Languages
 from sso_gate.web.static import static_routes
 from sso_gate.web.templates import render
+from tests.browser.pages.billing_samples import billing_samples
 from tests.browser.pages.connection_samples import connection_samples
 from tests.browser.pages.samples import samples
 
-SAMPLES = {sample.name: sample for sample in (*samples(), *connection_samples())}
+SAMPLES = {sample.name: sample for sample in (*samples(), *billing_samples(), *connection_samples())}
 
 
 def fullest() -> list[str]:
@@ -62,6 +64,9 @@ class Gallery:
     async def price(self, request: Request) -> Response:
         return JSONResponse({"text": f"{request.query_params['add']} × $30.00"})
 
+    async def document_style(self, _request: Request) -> Response:
+        return Response(invoice_css(), media_type="text/css")
+
     @contextmanager
     def serving(self) -> Iterator[Gallery]:
         """Serve on a free loopback port until the block ends."""
@@ -70,6 +75,7 @@ class Gallery:
             Route("/denied/{ticket}/state", self.waiting_state),
             Route("/settings/billing/seats/price", self.price),
             Route("/arrived", self.arrived),
+            Route("/document.css", self.document_style),
             Route("/session", self.stays, methods=["POST"]),
             *static_routes(),
         ]

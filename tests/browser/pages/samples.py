@@ -17,6 +17,8 @@ from billing_core.invoices import Grid, Invoice
 from billing_core.lines import quote_line, renewal_line
 from billing_core.money import Money
 from billing_core.taxes import invoice_totals
+from sso_gate.audit.stored_exports import StoredExport
+from sso_gate.billing.details import BillingDetails
 from sso_gate.errors import Reason
 from sso_gate.login.trace import steps_until
 
@@ -54,6 +56,21 @@ FRAME = Values(
 SEATS = Values(purchased=100, in_use=96, reserved=4, available=0, waiting=7, as_of=NOW)
 TABS = {"invites": 2, "requests": 25, "inactive": 5}
 ROOMY = Values(purchased=100, in_use=61, reserved=4, available=35, waiting=0, as_of=NOW)
+
+
+DETAILS = BillingDetails(
+    Party(
+        name="Acme Indústria e Comércio Ltda.",
+        address=("Av. Paulista 1000, 12º andar",),
+        city="São Paulo SP",
+        postcode="01310-100",
+        country="BR",
+        tax_id="12.345.678/0001-90",
+        email="finance@acme.example",
+    ),
+    ("contabilidade@escritorio.example",),
+    "console",
+)
 
 
 def frame(current: str = "billing", waiting: int = 0, left: int | None = None) -> Values:
@@ -195,7 +212,10 @@ def _login() -> Iterator[Sample]:
     yield Sample("login-unknown", "login/login.html", {**plain, "email": "ana@acne.example", "error": "unknown"})
     text = "This sign-in is too old or was already used. Start again."
     yield Sample(
-        "refused", "login/refused.html", {"text": text, "reference": "9Q2W-7KXM", "try_again_url": "/login"}, 400
+        "refused",
+        "login/refused.html",
+        {"text": text, "family": "it", "reference": "9Q2W-7KXM", "try_again_url": "/login"},
+        400,
     )
     yield Sample("break-glass", "login/break_glass.html", {"email": "", "error": ""})
     yield Sample("break-glass-wrong", "login/break_glass.html", {"email": "ana@acme.example", "error": "wrong"}, 422)
@@ -248,7 +268,7 @@ def _billing() -> Iterator[Sample]:
         "hold_for_waiting": True,
         "history": [],
         "forecast": None,
-        "with_more": None,
+        "with_more": Values(add=7, last_until=date(2027, 6, 9), earliest=date(2027, 5, 20), latest=date(2027, 6, 30)),
         "idle": 5,
         "idle_days": 60,
         "what_if": None,
@@ -310,7 +330,8 @@ def _billing() -> Iterator[Sample]:
         "idempotency_key": "k" * 22,
         "po_number": "",
         "po_required": False,
-        "bill_to": "finance@acme.example",
+        "details": DETAILS,
+        "mail": True,
         "stale": "",
         "changed_by": None,
         "errors": [],
@@ -323,7 +344,12 @@ def _billing() -> Iterator[Sample]:
         "zone": ZONE,
         "order": Values(added=7, seats_after=107),
         "invoice": invoice(),
-        "people": PEOPLE,
+        "people": [
+            Values(email="ana@acme.example", where="in", held_until=None),
+            Values(email="li@acme.example", where="returns", held_until=NOW + timedelta(hours=72)),
+            Values(email="a-rather-long-address-of-somebody@acme.example", where="waits", held_until=None),
+            Values(email="tom@acme.example", where="gone", held_until=None),
+        ],
     }
     yield Sample("seats-done", "console/seats_done.html", done)
     yield Sample(
@@ -355,7 +381,7 @@ def event(outcome: str, **values: Any) -> dict[str, Any]:
         "reason": None,
         "reference": "9Q2W7KXM",
         "actor": {"type": "user", "id": "mem_1", "name": "ana@acme.example"},
-        "via": {"connection": "acme-okta", "protocol": "saml", "token": ""},
+        "via": {"connection": "acme-okta", "protocol": "saml", "token": "", "initiated": "sp", "mfa": None},
         "client": {"ip": "198.51.100.7", "ua": ""},
         "seat": {"limit": 100, "used": 96},
     }
@@ -459,6 +485,10 @@ def _settings() -> Iterator[Sample]:
         "periods": ("7",),
         "connections": [("acme-okta", "Okta (Acme BR)")],
         "exports": [("jsonl", "?jsonl"), ("csv", "?csv"), ("ocsf", "?ocsf")],
+        "large": False,
+        "kept": {},
+        "stored": [],
+        "mail": True,
         "proof": Values(size=18233, at=NOW, problem=""),
         "kept_days": 400,
         "other_times": "?times=local",
@@ -469,6 +499,15 @@ def _settings() -> Iterator[Sample]:
         "api_query": "https://gate.example/api/v1/audit-events?",
     }
     yield Sample("audit", "console/audit.html", log)
+    exports = {
+        state: StoredExport("exp_1", "jsonl", "ana@acme.example", 41_230, 12_500, name, NOW, ended)
+        for state, name, ended in (("running", "", None), ("ready", "1-41230", NOW), ("failed", "", NOW))
+    }
+    large = {"large": True, "kept": {"outcome": "denied"}, "stored": list(exports.values()), "mail": True}
+    yield Sample("audit-large", "console/audit.html", {**log, **large})
+    for state, export in exports.items():
+        context = {"frame": frame("audit"), "export": export, "mail": state != "running"}
+        yield Sample(f"audit-export-{state}", "console/audit_export.html", context)
     broken = Values(size=17, at=NOW, problem="position 18 is missing")
     none = {"events": [], "chart": Values(bars=()), "proof": broken}
     yield Sample("audit-none", "console/audit.html", {**log, **none})
@@ -478,7 +517,7 @@ def _settings() -> Iterator[Sample]:
 def _audit_event() -> Iterator[Sample]:
     chain = {"chain": {"pos": 18233}, "check": "", "target": "", "repeat": {"count": 1}}
     refused = event("denied", reason="seat_unavailable", **chain)
-    one = {"frame": frame("audit"), "text": "{}", "earlier": "evt_0", "later": "evt_2"}
+    one = {"frame": frame("audit"), "text": "{}", "earlier": "evt_0", "later": "evt_2", "answer": ""}
     seen = steps_until(Reason.SEAT_UNAVAILABLE, "100 / 100")
     yield Sample("audit-event", "console/audit_event.html", {**one, "event": refused, "steps": seen})
     flood = event(

@@ -28,10 +28,11 @@ AXE_OPTIONS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations", "incomplete"],
 }
-# What axe cannot decide by itself, and why it is right here.
+# What axe cannot decide by itself, and the answer.
 ANSWERED = {
-    "color-contrast"
-}  # text over the pattern of the seat bar is not there; tests/unit/web/test_contrast.py computes every pair
+    "color-contrast": "No text stands over the pattern of the seat bar; tests/unit/web/test_contrast.py computes every"
+    " pair of colours that text and its ground have.",
+}
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,45 @@ def test_the_price_follows_the_number_while_typing(chromium, gallery_state):
     assert page.locator("#new-total").inner_text() == "112"
     page.get_by_label("Seats to add").fill("0")
     expect(page.locator("#live-price")).to_have_text("")
+
+
+def test_who_wants_no_motion_gets_none_and_forced_colours_keep_every_state_apart(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280, reduced_motion="reduce", forced_colors="active")
+    page.goto(f"{gallery_state.url}/page/billing-full")
+    moves = "found => found.map(one => getComputedStyle(one)).map(one => one.transitionDuration + one.animationName)"
+    assert set(page.locator("*").evaluate_all(moves)) == {"0snone"}
+    fills = page.locator(".seatbar rect.ground, .seatbar rect.used").evaluate_all(
+        "found => found.map(one => getComputedStyle(one).fill)"
+    )
+    assert len(set(fills)) == 2, "the seats in use are told from the free ones"
+    borders = page.locator(".button, .badge, input").evaluate_all(
+        "found => found.map(one => getComputedStyle(one).borderStyle)"
+    )
+    assert set(borders) == {"solid"}, "what looks like a control by its ground alone has a border"
+
+
+def test_the_name_of_the_tax_identifier_follows_the_country_and_a_typed_po_number_goes_along(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.goto(f"{gallery_state.url}/page/billing-details")
+    page.get_by_label("Country").select_option("MX")
+    expect(page.get_by_label("RFC")).to_have_value("12.345.678/0001-90")
+    page.goto(f"{gallery_state.url}/page/seats-review")
+    page.get_by_label("PO number").fill("PO 7&8")
+    page.get_by_role("link", name="Change whom the invoice names").click()
+    assert page.url.endswith("/settings/billing/details?add=7&po_number=PO+7%268")
+
+
+def test_a_file_in_the_making_says_how_far_it_is_and_that_it_is_ready(chromium, gallery_state):
+    page = opened(chromium, "en", "light", 1280)
+    page.clock.install()
+    page.goto(f"{gallery_state.url}/page/audit-export-running")
+    assert page.get_by_label("12,500 of 41,230 events").is_visible()
+    page.route(
+        "**/page/audit-export-running", lambda route: route.continue_(url=route.request.url.replace("running", "ready"))
+    )
+    page.clock.run_for(3100)
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
+    assert page.get_by_role("status").first.inner_text() == "The file is ready."
 
 
 def test_an_error_summary_has_the_focus_and_leads_to_its_field(chromium, gallery_state):

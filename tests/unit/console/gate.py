@@ -206,7 +206,7 @@ class Gate:
             runtime = open_runtime(self.settings, self.clock)
             found = await runtime.database.read(lambda tx: connections.get(tx, runtime.keyring, connection))
             assert found is not None
-            await Trials(runtime.redis).keep(found, name, Trial(steps_passed("would take a seat"), {"email": ""}))
+            await Trials.of(runtime).keep(found, name, Trial(steps_passed("would take a seat"), {"email": ""}))
             await runtime.close()
 
         finished(work())

@@ -1,12 +1,15 @@
-"""Owners' news in a chat: an address that is kept sealed, a choice for each kind, and messages that really arrive."""
+"""Owners' news for chats and programs: a choice for each kind, and messages that really arrive."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
 from sso_gate.notify.owners import tell_owners
 from sso_gate.settings import Settings
@@ -70,6 +73,29 @@ def test_what_was_chosen_goes_to_the_chat_and_its_address_is_never_shown_again(n
         assert ana.post(PATH, data={"chat_off": "1"}).status_code == 303
         assert "Messages go to" not in plain(ana.get(PATH).text)
         assert ana.post(f"{PATH}/sample", data={"kind": "mail.certificate", "to": "chat"}).status_code == 404
+
+
+def test_what_was_chosen_goes_to_every_webhook_signed_and_tells_no_person(near):
+    with near.browser("ana") as ana, Listener() as program:
+        sample = {"kind": "mail.certificate", "to": "webhook"}
+        assert ana.post(f"{PATH}/sample", data=sample).status_code == 404, "there is no webhook yet"
+        assert "webhook_0" not in ana.get(PATH).text
+        made = ana.post("/settings/developer/webhooks", data={"url": f"{program.url}/in", "audit": "1"})
+        secret = re.search(r'<code id="secret">(whsec_[^<]+)</code>', made.text)
+        assert secret
+        assert ana.post(PATH, data={"webhook_0": "1"}).headers["location"] == f"{PATH}?done=saved"
+        assert 'name="webhook_0" value="1" checked' in ana.get(PATH).text
+        near.waits("eva")
+        everything_said(near)
+        body, headers = program.message()
+        at, told = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC), json.loads(body)
+        assert headers["webhook-signature"] == Webhook(secret[1]).sign(headers["webhook-id"], at, body)
+        assert (told["type"], told["data"]["count"]) == ("seats.people_waiting", 1)
+        assert "eva" not in body
+        assert ana.post(f"{PATH}/sample", data=sample).headers["location"] == f"{PATH}?done=webhook"
+        everything_said(near)
+        sent = json.loads(program.received())
+        assert (sent["type"], sent["data"]["sample"]) == ("connection.certificate_expiring", True)
 
 
 def test_an_address_that_may_not_be_reached_is_refused(ana):

@@ -28,6 +28,7 @@ BILLING_PATHS = (
     "/settings/billing/seats/edit",
     "/settings/billing/seats/review?add=5",
     "/settings/billing/seats/done/ord_1",
+    "/settings/billing/details",
     "/settings/billing/invoices",
     "/settings/billing/invoices/INV-2027-000001",
     "/settings/billing/invoices/INV-2027-000001.pdf",
@@ -207,7 +208,10 @@ def test_the_navigation_shows_only_what_opens(who, areas):
     assert areas_of(PEOPLE[who]) == areas
 
 
-MANAGERS = {Area.MEMBERS: {"admin", "owner", "primary"}}
+MANAGERS = {
+    Area.MEMBERS: {"admin", "owner", "primary"},
+    Area.AUDIT: {"owner", "primary", "auditor"},  # nothing of the log is changed: an export is asked for
+}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ def test_a_webhook_is_made_tried_switched_and_removed_and_its_secret_is_seen_onc
         assert "The sample was delivered." in tried.text
         assert json.loads(listener.received())["type"] == "webhook.test"
     assert "The sample did not arrive:" in near.post(f"{own}/test", headers=FORM).text
+    assert near.post(f"{own}/events", data={"logins": "1"}).headers["location"] == own
+    changed = near.get(own).text
+    assert "auth.login" in changed
+    assert "seat.grant" not in changed
+    assert 'name="logins" value="1" checked' in changed
     second = near.post(f"{own}/secret", headers=FORM)
     assert second.status_code == 201
     assert secret_in(second.text) != first

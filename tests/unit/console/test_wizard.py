@@ -53,7 +53,7 @@ def test_an_owner_connects_a_provider_from_its_name_to_switching_it_on(gate, ana
     page = ana.get(f"{okta}/mapping?kind=okta-saml").text
     assert 'aria-current="step"' in page
     mapped = {"email": "mail", "group_0": "gate-admins", "role_0": "admin", "kind": "okta-saml"}
-    assert ana.post(f"{okta}/mapping", data=mapped).headers["location"] == okta
+    assert ana.post(f"{okta}/mapping", data=mapped).headers["location"] == f"{okta}/tests"
     shown = plain(ana.get(okta).text)
     assert "https://idp.acme.example/sso" in shown
     assert "gate-admins" in shown

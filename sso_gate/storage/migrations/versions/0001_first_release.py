@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("locale", sa.String(length=16), nullable=False),
         sa.Column("hold_for_waiting", sa.Boolean(), nullable=False),
         sa.Column("it_contact", sa.Text(), nullable=False),
+        sa.Column("provisioning", sa.String(length=16), nullable=False),
         sa.Column("scim_when_full", sa.String(length=16), nullable=False),
         sa.Column("scim_mode", sa.String(length=16), nullable=False),
         sa.Column("purchase_roles", sa.Text(), nullable=False),
@@ -162,6 +163,29 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "audit_export",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("form", sa.String(length=8), nullable=False),
+        sa.Column("expected", sa.BigInteger(), nullable=False),
+        sa.Column("written", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_export_organization")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_export")),
+    )
+    with op.batch_alter_table("audit_export", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_export_done_at_due_at"), ["done_at", "due_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_audit_export_organization_created_at"), ["organization", "created_at"], unique=False
+        )
+
+    op.create_table(
         "audit_proof",
         sa.Column("organization", sa.String(length=64), nullable=False),
         sa.Column("begun_at", sa.BigInteger(), nullable=False),
@@ -187,13 +211,22 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("problem", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("kind IN ('webhook', 'splunk', 'syslog')", name=op.f("ck_audit_stream_kind")),
+        sa.CheckConstraint("kind IN ('webhook', 'splunk', 'syslog', 's3')", name=op.f("ck_audit_stream_kind")),
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_stream_organization")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_stream")),
     )
     with op.batch_alter_table("audit_stream", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_audit_stream_enabled_due_at"), ["enabled", "due_at"], unique=False)
 
+    op.create_table(
+        "billing_details",
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.Column("author", sa.String(length=16), nullable=False),
+        sa.Column("contacts", sa.Text(), nullable=False),
+        sa.CheckConstraint("author IN ('file', 'console')", name=op.f("ck_billing_details_author")),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_billing_details_organization")),
+        sa.PrimaryKeyConstraint("organization", name=op.f("pk_billing_details")),
+    )
     op.create_table(
         "connection",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -264,6 +297,7 @@ def upgrade() -> None:
         sa.Column("others", sa.Text(), nullable=False),
         sa.Column("seats_left", sa.Integer(), nullable=True),
         sa.Column("chat", sa.Boolean(), nullable=False),
+        sa.Column("webhook", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "recipients IN ('owners', 'primary_owner', 'nobody')", name=op.f("ck_notification_recipients")
         ),
@@ -276,6 +310,14 @@ def upgrade() -> None:
         sa.Column("sealed_url", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_notification_chat_organization")),
         sa.PrimaryKeyConstraint("organization", name=op.f("pk_notification_chat")),
+    )
+    op.create_table(
+        "order_helped",
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("organization", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_order_helped_organization")),
+        sa.PrimaryKeyConstraint("order_id", "member", name=op.f("pk_order_helped")),
     )
     op.create_table(
         "organization_domain",
@@ -372,6 +414,14 @@ def upgrade() -> None:
     with op.batch_alter_table("audit_delivery", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_audit_delivery_stream_id"), ["stream", "id"], unique=False)
 
+    op.create_table(
+        "audit_export_part",
+        sa.Column("export", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["export"], ["audit_export.id"], name=op.f("fk_audit_export_part_export")),
+        sa.PrimaryKeyConstraint("export", "number", name=op.f("pk_audit_export_part")),
+    )
     op.create_table(
         "breakglass_code",
         sa.Column("id", sa.String(length=64), nullable=False),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sso_gate.connections.connection import AttributeMap
 from sso_gate.errors import Reason
-from sso_gate.protocols.oidc.person import read_email
+from sso_gate.protocols.oidc.person import read_email, read_multi_factor
 from tests.support.oidc_forge import TOKEN, USERINFO
 
 
@@ -222,3 +222,17 @@ async def test_an_access_token_that_is_no_bearer_token_goes_nowhere(journey, cha
     with pytest.raises(Exception, match="token_refused"):
         await journey.finish(params, departure.expectations)
     assert journey.forge.count(USERINFO) == 0
+
+
+@pytest.mark.parametrize(
+    ("claims", "shown"),
+    [
+        ({"amr": ["pwd", "mfa"]}, True),
+        ({"amr": ["pwd"]}, None),
+        ({"amr": "mfa"}, None),
+        ({"amr": None}, None),
+        ({}, None),
+    ],
+)
+def test_several_factors_are_believed_where_the_provider_says_so(claims, shown):
+    assert read_multi_factor(claims) is shown

@@ -24,6 +24,8 @@ from tests.support.saml_forge import (
 )
 from tests.unit.protocols.saml.world import idp_keys, own_keys
 
+METHODS = "http://schemas.microsoft.com/claims/authnmethodsreferences"
+
 
 @pytest.mark.parametrize("signed", ["assertion", "response", "both"])
 def test_a_signed_assertion_response_or_both_become_the_whole_identity(world, signed):
@@ -288,3 +290,23 @@ def test_the_same_assertion_has_the_same_key_whatever_is_around_it(world):
     other = dataclasses.replace(message, response_id="_another", signed="assertion")
     assert world.verify(message.encoded()).assertion_key == world.verify(other.encoded()).assertion_key
     assert world.verify(world.message().encoded()).assertion_key != world.verify(message.encoded()).assertion_key
+
+
+def test_the_record_knows_whose_message_it_was_and_whether_anybody_had_asked_for_it(world):
+    asked = world.verify(world.message(assertion_id="_a1").encoded()).identity
+    assert (asked.proof_id, asked.began_at_provider, asked.multi_factor) == ("_a1", False, None)
+    assert world.verify(world.message(in_response_to=None).encoded()).identity.began_at_provider
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"authn_context": "https://refeds.org/profile/mfa"}, True),
+        ({"authn_context": "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract"}, True),
+        ({"authn_context": "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken"}, None),
+        ({"attributes_xml": attribute(METHODS, "http://schemas.microsoft.com/claims/multipleauthn")}, True),
+        ({"attributes_xml": attribute(METHODS, "http://schemas.microsoft.com/ws/2012/12/authmethod/password")}, None),
+    ],
+)
+def test_several_factors_are_believed_where_the_provider_says_so(world, said, shown):
+    assert world.verify(world.message(**said).encoded()).identity.multi_factor is shown
