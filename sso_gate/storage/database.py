@@ -8,6 +8,7 @@ that a waiter for a row lock sees the row as it is then.
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -176,13 +177,9 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={SQLITE_BUSY_MILLISECONDS}",
-        ):
+        for pragma in (f"busy_timeout={SQLITE_BUSY_MILLISECONDS}", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        _log_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -192,6 +189,19 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
             raise OperationalError(begin, None, error) from error
 
     return engine
+
+
+def _log_ahead(connection: Any) -> None:
+    """Switch the file to a write-ahead log, where it stays. SQLite does not wait for whoever switches it just now."""
+    for tries_left in reversed(range(SQLITE_BUSY_MILLISECONDS // 10)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if not tries_left:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _postgres_engine(url: str) -> Engine:
