@@ -80,7 +80,7 @@ def test_text_and_values_make_the_same_contract():
 
 
 def test_a_frozen_date_is_a_date_like_any_other():
-    with freeze_time("2026-01-01"):
+    with freeze_time("2026-01-01", real_asyncio=True):
         assert contract(anchor_date=date.today()) == contract()  # noqa: DTZ011 # the frozen type is the point
 
 
