@@ -90,7 +90,9 @@ class Fetched:
 @cache
 def shared_tls_context() -> ssl.SSLContext:
     """Return the process's one client context: building it costs 35-49 ms of CPU. `SSL_CERT_FILE` names another CA."""
-    return httpx2.create_ssl_context()
+    context = httpx2.create_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # a distribution's Python leaves it to the system's settings
+    return context
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
