@@ -1,12 +1,14 @@
 """Commands of `sso-gate` in processes that have loaded the program already: seconds of loading are paid once.
 
-Each command is a process of its own, forked from one that has only imported: own arguments, environment, stdin, stdout
-and exit code, as a shell would start it. `python -m tests.integration.prefork` is that one; nothing else imports the
-product here.
+Each command is a process of its own, forked from one that has imported everything and run each common command once,
+elsewhere: own arguments, environment, stdin, stdout and exit code, as a shell would start it. `python -m
+tests.integration.prefork` is that one; nothing else imports the product here.
 """
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import signal
@@ -16,8 +18,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support import statements
 
 ROOT = Path(__file__).parents[2]
 COMMAND_SECONDS = 60
@@ -129,6 +136,30 @@ def _load() -> None:
         import_module(f"sso_gate.cli.{place.partition(':')[0]}")
 
 
+def _warm_up() -> None:
+    """Run what tests run most, so that statements are compiled and locales are read before the first fork."""
+    from tests.integration.gate import Organization
+
+    with tempfile.TemporaryDirectory(prefix="gate-") as folder:
+        organization = Organization()
+        file = organization.write(Path(folder))
+        os.environ.update(
+            SSO_GATE_DATA_DIR=f"{folder}/var", SSO_GATE_SECRET_KEYS="a-key-for-one-warm-up-of-40-characters"
+        )
+        of = ("--org", organization.slug)
+        for words in (("apply", str(file)), ("token", "create", *of, "--scope", "seats:read"), ("seats", "show", *of)):
+            _run(words)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    from sso_gate.cli.main import main
+
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as ended:
+        main(list(arguments), prog_name="sso-gate")
+    assert not ended.value.code, said.getvalue()
+
+
 def _become(asked: dict[str, Any]) -> None:
     """Turn this forked process into the command."""
     from sso_gate.cli.main import main
@@ -177,8 +208,12 @@ def _answer(asked: dict[str, Any]) -> int:
 
 def _serve() -> None:
     _load()
-    for line in sys.stdin:
-        print(_answer(json.loads(line)), flush=True)  # noqa: T201 - the answer to the line
+    with statements.shared():
+        _warm_up()
+        assert threading.active_count() == 1, "a process with threads cannot be forked"
+        gc.freeze()
+        for line in sys.stdin:
+            print(_answer(json.loads(line)), flush=True)  # noqa: T201 - the answer to the line
 
 
 if __name__ == "__main__":
