@@ -58,7 +58,7 @@ class Door:
         token = SessionToken.new(login.identity.organization)
         asked_at = self.clock.now()  # the lease begins before the decision: SQL may say otherwise from then on
         hint = await self.counter.ask(token.organization, room=pending_key(token), seconds=PENDING_SECONDS)
-        answer = await self.combiner.settle(login, hint)
+        answer = await self.combiner.settle(replace(login, session=token.mark), hint)
         if isinstance(answer, Denied):
             return answer  # the room that was made opens nothing and runs out by itself
         return await self._open(token, self._session(login, answer, token, logout, asked_at), names)

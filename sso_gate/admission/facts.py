@@ -74,6 +74,21 @@ class _House:
     takes_newcomers: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Members whom people that are not bound could be: by their address, and by the name that a client gave them."""
+
+    by_email: dict[str, members.Candidate]
+    by_subject: dict[str, members.Candidate]
+
+    @property
+    def everybody(self) -> list[Member]:
+        return [one.member for one in (*self.by_email.values(), *self.by_subject.values())]
+
+
+_NOBODY = _Meant({}, {})
+
+
 def gather(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> list[Gathered]:
     """Return the facts about each identity, in the order given."""
     return look(tx, organization, identities, now=now).people
@@ -95,25 +110,18 @@ def look(tx: Connection, organization: str, identities: Sequence[Identity], *, n
         raise NotFound("organization without seats")
     house, enabled = _house(rows[0]), {row.via for row in rows if row.via_enabled}
     bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
-    standings = [email_standing(proved, house) for proved in identities]
-    unbound = {
-        proved.email
-        for proved, standing in zip(identities, standings, strict=True)
-        if proved.email and standing is EmailStanding.TRUSTED and (proved.connection, proved.subject) not in bound
-    }
-    awaited = members.by_email(tx, organization, unbound) if unbound else {}
-    strangers = {proved.subject for proved in identities if (proved.connection, proved.subject) not in bound}
-    named = members.by_external_id(tx, organization, strangers) if strangers and rows[0].provisioned else {}
-    pool = _pool(tx, organization, rows[0], now=now)
-    known = [*bound.values(), *(candidate.member for candidate in (*awaited.values(), *named.values()))]
-    kept = ledger.kept(tx, [member.id for member in known], now=now) if pool.reserved and known else set()
+    strangers = [proved for proved in identities if (proved.connection, proved.subject) not in bound]
+    meant = _meant(tx, organization, strangers, house, provisioned=rows[0].provisioned) if strangers else _NOBODY
+    pool, contract = _pool(tx, organization, rows[0], now=now), contract_phase(house, now=now)
+    kept = _kept(tx, [*bound.values(), *meant.everybody], now=now) if pool.reserved else set()
     people = []
-    for proved, standing in zip(identities, standings, strict=True):
-        tie, member = _tie(proved, standing, bound, awaited, named)
+    for proved in identities:
+        standing = email_standing(proved, house)
+        tie, member = _tie(proved, standing, bound, meant)
         facts = Facts(
             organization_enabled=house.enabled,
             connection_enabled=proved.connection in enabled,
-            contract=contract_phase(house, now=now),
+            contract=contract,
             email=standing,
             tie=tie,
             state=member.state if member else None,
@@ -122,6 +130,20 @@ def look(tx: Connection, organization: str, identities: Sequence[Identity], *, n
         )
         people.append(Gathered(facts, member, member is not None and member.id in kept, house.slug))
     return Look(people, pool)
+
+
+def _meant(
+    tx: Connection, organization: str, strangers: Sequence[Identity], house: _House, *, provisioned: bool
+) -> _Meant:
+    trusted = {one.email for one in strangers if one.email and email_standing(one, house) is EmailStanding.TRUSTED}
+    by_email = members.by_email(tx, organization, trusted) if trusted else {}
+    if not provisioned:
+        return _Meant(by_email, {})
+    return _Meant(by_email, members.by_external_id(tx, organization, {one.subject for one in strangers}))
+
+
+def _kept(tx: Connection, known: Sequence[Member], *, now: datetime) -> set[str]:
+    return ledger.kept(tx, [member.id for member in known], now=now) if known else set()
 
 
 def _pool(tx: Connection, organization: str, row: Any, *, now: datetime) -> Pool:
@@ -145,17 +167,16 @@ def _tie(
     proved: Identity,
     standing: EmailStanding,
     bound: dict[tuple[str, str], Member],
-    awaited: dict[str, members.Candidate],
-    named: dict[str, members.Candidate],
+    meant: _Meant,
 ) -> tuple[Tie, Member | None]:
     member = bound.get((proved.connection, proved.subject))
     if member is not None:
         # A key is bound inside one organization; one that was bound elsewhere must never open this one.
         return (Tie.BOUND, member) if member.organization == proved.organization else (Tie.TAKEN, None)
-    candidate = awaited.get(normal_email(proved.email)) if proved.email else None
+    candidate = meant.by_email.get(normal_email(proved.email)) if proved.email else None
     if standing is not EmailStanding.TRUSTED:
         candidate = None
-    provisioned = named.get(proved.subject)
+    provisioned = meant.by_subject.get(proved.subject)
     if provisioned is not None and not provisioned.bound:
         if candidate is not None and candidate.member.id != provisioned.member.id:
             return Tie.TAKEN, None  # the subject means one member and the email another

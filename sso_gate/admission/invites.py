@@ -11,10 +11,10 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event, SeatCount
+from sso_gate.audit.event import Action, Actor, Event, SeatCount, new_event
 from sso_gate.clock import Clock, iso
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Unavailable
-from sso_gate.identity import email_domain, new_id
+from sso_gate.identity import email_domain, is_email, new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
@@ -82,10 +82,10 @@ def invited_member(tx: Connection, organization: str, email: str, *, clock: Cloc
     """Return a new member with this address and no identity; the first login that brings the address is theirs.
 
     Raises:
-        InvalidInput: the address is in none of the organization's domains.
+        InvalidInput: it is no address, or in none of the organization's domains.
     """
     owner = organizations.get(tx, organization)
-    if owner is None or email_domain(email) not in owner.domains:
+    if owner is None or not is_email(email) or email_domain(email) not in owner.domains:
         raise InvalidInput("email", "expected an address in one of the organization's domains")
     person = Member(
         id=new_id("mem", clock),
@@ -111,13 +111,8 @@ async def _and_publish(runtime: Runtime, organization: str, work: Callable[[Conn
 
 
 def _event(clock: Clock, action: Action, by: Actor, person: Member, pool: Pool, changes: dict[str, object]) -> Event:
-    return Event(
-        id=new_id("evt", clock),
-        organization=person.organization,
-        at=clock.now(),
-        action=action,
-        actor=by,
-        target=person.id,
-        seat=SeatCount(pool.purchased, pool.used),
-        changes=changes,
-    )
+    seats = SeatCount(pool.purchased, pool.used)
+    return new_event(
+        clock, person.organization, action, by,
+        target=person.id, target_name=person.email, seat=seats, changes=changes,
+    )  # fmt: skip

@@ -3,9 +3,8 @@
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, Event, new_event
 from sso_gate.errors import Conflict, NotFound
-from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.members.roles import Role
@@ -42,12 +41,8 @@ def may_receive(member: Member) -> bool:
 
 
 def _event(runtime: Runtime, member: Member, role: Role, by: Actor) -> Event:
-    return Event(
-        id=new_id("evt", runtime.clock),
-        organization=member.organization,
-        at=runtime.clock.now(),
-        action=Action.ROLE_CHANGE,
-        actor=by,
-        target=member.id,
-        changes={"role": [member.role, role]},
-    )
+    changes = {"role": [member.role, role]}
+    return new_event(
+        runtime.clock, member.organization, Action.ROLE_CHANGE, by,
+        target=member.id, target_name=member.email, changes=changes,
+    )  # fmt: skip

@@ -28,7 +28,6 @@ from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
 from sso_gate.sessions.store import SessionStore
 from sso_gate.storage import outbox
-from sso_gate.storage.database import Database
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import breakglass_code, hold, identity, member, order_helped, waiting
 
@@ -38,9 +37,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Provision:
-    """One transaction of a provisioning client, with the organization's pool locked; `pool` is as it is now.
+    """One transaction of a provisioning client, with the organization's pool locked.
 
-    `version` is the pool's as it was found; `ended` names members, with the generation below which their sessions end.
+    `looked` is the pool as it is now, None until a change has asked for it, and `version` what it was then; `ended`
+    names members, with the generation below which their sessions end.
     """
 
     tx: Connection
@@ -48,30 +48,38 @@ class Provision:
     clock: Clock
     hold: timedelta
     now: datetime
-    pool: Pool
-    version: int
     ended: dict[str, int] = field(default_factory=dict)
+    looked: Pool | None = None
+    version: int = 0
+
+    @property
+    def pool(self) -> Pool:
+        """The pool as it is now, read where it was not: most changes give nobody a seat and need not know."""
+        return self.looked or self._look()
+
+    def _look(self) -> Pool:
+        self.looked = ledger.read(self.tx, self.organization_id, now=self.now)
+        self.version = self.looked.version
+        return self._offer() if self.looked.lapsed else self.looked
 
     def _organization(self) -> Organization:
-        """Return the organization as it is under the lock; most changes give nobody a seat and need not know."""
+        """Return the organization as it is under the lock."""
         found = organizations.get(self.tx, self.organization_id)
         if found is None:
             raise NotFound("organization")
         return found
 
     @property
-    def has_changed(self) -> bool:
-        """Whether the counter knows less than the pool says now."""
-        return self.pool.version != self.version
+    def news(self) -> Pool | None:
+        """The pool, where the counter knows less than it says now."""
+        return self.looked if self.looked and self.looked.version != self.version else None
 
     @classmethod
     def begin(cls, tx: Connection, organization_id: str, *, clock: Clock, hold: timedelta) -> Self:
-        """Lock the pool and return the transaction; `NotFound` for an organization without seats."""
-        pool = ledger.lock(tx, organization_id, now=clock.now())
-        found = cls(tx, organization_id, clock, hold, clock.now(), pool, pool.version)
-        if pool.lapsed:
-            found._offer()
-        return found
+        """Lock the pool and return the transaction."""
+        if not ledger.is_alone(tx):
+            ledger.take_lock(tx, organization_id)
+        return cls(tx, organization_id, clock, hold, clock.now())
 
     def activate(self, person: Member, *, event: str) -> Seated | Reason:
         """Give the member a seat and return `held`; `waiting` where people are kept without one; or else why not.
@@ -86,7 +94,7 @@ class Provision:
             return refused
         if self.pool.available or ledger.kept(self.tx, [person.id], now=self.now):
             self._unblock(person)
-            self.pool = ledger.grant(self.tx, organization.id, {person.id: event}, now=self.now)
+            self.looked = ledger.grant(self.tx, organization.id, {person.id: event}, now=self.now)
             return "held"
         if organization.scim_when_full == "refuse":
             return Reason.SEAT_UNAVAILABLE
@@ -119,6 +127,7 @@ class Provision:
     def deactivate(self, person: Member, *, event: str) -> None:
         """Take the member's seat, hold and place in the line away, end their sessions, and let no login in again."""
         organization = self.organization_id
+        self._look()
         pool = ledger.free(self.tx, organization, person.id, leaving=MemberState.BLOCKED, event=event, now=self.now)
         if pool is None:
             members.set_state(self.tx, person.id, MemberState.BLOCKED)
@@ -139,9 +148,10 @@ class Provision:
             self.tx.execute(delete(table).where(table.c.member == person.id))
         self.tx.execute(delete(member).where(member.c.id == person.id))
 
-    def _offer(self) -> None:
+    def _offer(self) -> Pool:
         until = self.now + self.hold
-        self.pool = waitlist.offer(self.tx, self.organization_id, clock=self.clock, until=until)
+        self.looked = waitlist.offer(self.tx, self.organization_id, clock=self.clock, until=until)
+        return self.looked
 
     def is_last_owner(self, person: Member) -> bool:
         """Return whether the organization would be left without its primary owner, or without any owner."""
@@ -151,35 +161,19 @@ class Provision:
         return person.role in OWNERS and not others
 
 
-@dataclass(frozen=True, slots=True)
-class Provisioner:
-    """What provisioning needs."""
+async def provision(runtime: Runtime, organization: str, work: Callable[[Provision], T]) -> T:
+    """Return what `work` returned, committed, with the sessions ended that had to end and the counter told."""
+    began: list[Provision] = []
 
-    database: Database
-    sessions: SessionStore
-    counter: SeatCounter
-    clock: Clock
-    hold: timedelta
+    def run(tx: Connection) -> T:
+        began[:] = [Provision.begin(tx, organization, clock=runtime.clock, hold=runtime.settings.seat_hold)]
+        return work(began[0])
 
-    @classmethod
-    def of(cls, runtime: Runtime) -> Self:
-        """Return what provisions members in this installation."""
-        counter, sessions = SeatCounter(runtime.redis), SessionStore.of(runtime)
-        return cls(runtime.database, sessions, counter, runtime.clock, runtime.settings.seat_hold)
-
-    async def change(self, organization: str, work: Callable[[Provision], T]) -> T:
-        """Return what `work` returned, committed, with the sessions ended that had to end and the counter told."""
-        began: list[Provision] = []
-
-        def run(tx: Connection) -> T:
-            began[:] = [Provision.begin(tx, organization, clock=self.clock, hold=self.hold)]
-            return work(began[0])
-
-        result = await self.database.write(run)
-        # The outbox rows are committed: any process finishes them; sessions die with their lease besides.
-        with contextlib.suppress(Unavailable):
-            for person, generation in began[0].ended.items():
-                await self.sessions.purge(organization, person, below=generation)
-            if began[0].has_changed:
-                await self.counter.publish(organization, began[0].pool)
-        return result
+    result = await runtime.database.write(run)
+    # The outbox rows are committed: any process finishes them; sessions die with their lease besides.
+    with contextlib.suppress(Unavailable):
+        for person, generation in began[0].ended.items():
+            await SessionStore.of(runtime).purge(organization, person, below=generation)
+        if news := began[0].news:
+            await SeatCounter(runtime.redis).publish(organization, news)
+    return result

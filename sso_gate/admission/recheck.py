@@ -102,7 +102,7 @@ class Recheck:
             organization=session.organization,
             at=self.clock.now(),
             action=Action.GATE,
-            actor=Actor("user", session.member, session.email),
+            actor=Actor("user", session.member, session.email, session=session.mark),
             reason=reason,
             reference=new_reference(),
             via=Via(session.connection),

@@ -144,6 +144,7 @@ class Revoker:
             action=action,
             actor=by,
             target=member.id,
+            target_name=member.email,
             seat=SeatCount(pool.purchased, pool.used),
             changes=dict(changes),
         )

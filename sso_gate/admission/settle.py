@@ -32,12 +32,15 @@ _LOGIN_NOTED_EVERY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A proved identity at the door. `attempt` names this try; `mapped_role` is what its groups bring, if anything."""
+    """A proved identity at the door. `attempt` names this try; `mapped_role` is what its groups bring, if anything;
+    `session` is the mark of the session that there will be.
+    """
 
     identity: Identity
     attempt: str
     client: Client = field(default_factory=Client)
     mapped_role: Role | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,8 @@ def _under_lock(batch: _Batch, gathered: dict[int, Gathered]) -> None:
     undecided = list(gathered)
     if not ledger.is_alone(batch.tx):
         ledger.take_lock(batch.tx, batch.organization)
-        batch.now = batch.clock.now()  # the lock may have been waited for
         gathered = batch.look(undecided)
+        batch.now = batch.clock.now()  # the lock may have been waited for
     if batch.pool.lapsed:
         waitlist.offer(batch.tx, batch.organization, clock=batch.clock, until=batch.now + batch.hold)
         batch.now = batch.clock.now()  # who finds their seat passed on has come after that: they are in the line again
@@ -351,12 +354,13 @@ def _event(
     event_id: str = "",
 ) -> Event:
     login, proved = batch.logins[at], batch.logins[at].identity
+    session = "" if reason else login.session
     return Event(
         id=event_id or new_id("evt", batch.clock),
         organization=batch.organization,
         at=batch.now,
         action=Action.LOGIN,
-        actor=Actor("user", member.id if member else "", proved.email or "", proved.subject),
+        actor=Actor("user", member.id if member else "", proved.email or "", proved.subject, session),
         reason=reason,
         reference=new_reference(),
         via=Via.of(proved),

@@ -191,7 +191,7 @@ def bind(tx: Connection, ties: Sequence[tuple[str, Identity]], *, at: datetime) 
 def note_login(tx: Connection, members: Sequence[str], *, at: datetime) -> None:
     """Remember when these members last came in."""
     if members:
-        _NOTE_LOGIN.run(tx, members=list(members), at=to_micros(at))
+        _NOTE_LOGIN.later(tx, members=list(members), at=to_micros(at))
 
 
 def set_role(tx: Connection, member_id: str, role: Role) -> None:
@@ -218,8 +218,9 @@ def relist(tx: Connection, member_id: str, *, name: str, role: Role, grants: fro
 
 def higher(first: Role, second: Role) -> Role:
     """Return the role that may do more."""
-    return max(first, second, key=_RANKS.__getitem__)
+    return first if _RANKS[first] >= _RANKS[second] else second
 
 
+@lru_cache(maxsize=64)
 def _grants_json(grants: frozenset[Grant]) -> str:
     return json.dumps(sorted(grants))

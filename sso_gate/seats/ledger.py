@@ -74,7 +74,7 @@ def lock(tx: Connection, organization: str, *, now: datetime) -> Pool:
 def take_lock(tx: Connection, organization: str) -> None:
     """Keep everybody else from changing the pool until this transaction ends. What was read before may be wrong now."""
     # Locked first, read afterwards: in PostgreSQL the statement that waited for the lock would count yesterday's holds.
-    _LOCK.rows(tx, organization=organization)
+    _LOCK.later(tx, organization=organization)
 
 
 def is_alone(tx: Connection) -> bool:
@@ -119,8 +119,8 @@ def grant(
     """
     waiters = list(events if known is None else known)
     if waiters:
-        _DROP_HOLDS.run(tx, members=waiters)
-        _STOP_WAITING.run(tx, members=waiters)
+        _DROP_HOLDS.later(tx, members=waiters)
+        _STOP_WAITING.later(tx, members=waiters)
     pool = _change(tx, organization, _USE, now=now, more=len(events))
     thresholds.note(
         tx, organization, purchased=pool.purchased, used=pool.used, taken=len(events), version=pool.version, now=now

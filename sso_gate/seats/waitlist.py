@@ -9,9 +9,8 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, fun
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event, SeatCount
+from sso_gate.audit.event import Action, Actor, Event, SeatCount, new_event
 from sso_gate.clock import Clock, from_micros, iso, to_micros
-from sso_gate.identity import new_id
 from sso_gate.members.member import MemberState
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger
@@ -77,7 +76,7 @@ def note_first(tx: Connection, organization: str, members: Collection[str], *, n
         tx, [{"member": who, "organization": organization, "at": at} for who in sorted(members)]
     )
     if members:
-        _WAIT.run(tx, members=sorted(members))
+        _WAIT.later(tx, members=sorted(members))
 
 
 def note_again(tx: Connection, members: Collection[str], *, now: datetime) -> None:
@@ -126,20 +125,20 @@ def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -
     now = clock.now()
     _let_lapse(tx, organization, now=now)
     free = ledger.read(tx, organization, now=now).available
-    lucky = _next(tx, organization, free) if free and organizations.holds_for_waiting(tx, organization) else []
+    lucky = _next(tx, organization, free) if free and organizations.holds_for_waiting(tx, organization) else {}
     for who in lucky:
         outbox.add(tx, organization, SEAT_HELD, clock=clock, subject=who)
-    pool = ledger.keep_for(tx, organization, lucky, now=now, until=until)
-    audit.record(tx, [_kept(organization, who, pool, clock=clock, until=until) for who in lucky])
+    pool = ledger.keep_for(tx, organization, list(lucky), now=now, until=until)
+    audit.record(tx, [_kept(organization, who, lucky[who], pool, clock=clock, until=until) for who in lucky])
     return pool
 
 
-def _kept(organization: str, member_id: str, pool: Pool, *, clock: Clock, until: datetime) -> Event:
+def _kept(organization: str, member_id: str, email: str, pool: Pool, *, clock: Clock, until: datetime) -> Event:
     """Return the event of a seat that is kept for the next in line: nobody decided it but their place."""
     seat, changes = SeatCount(pool.purchased, pool.used), {"until": iso(until)}
-    event_id, now = new_id("evt", clock), clock.now()
-    return Event(
-        event_id, organization, now, Action.SEAT_HOLD, Actor("system"), seat=seat, target=member_id, changes=changes
+    by = Actor("system")
+    return new_event(
+        clock, organization, Action.SEAT_HOLD, by, target=member_id, target_name=email, seat=seat, changes=changes
     )
 
 
@@ -149,11 +148,11 @@ def _let_lapse(tx: Connection, organization: str, *, now: datetime) -> None:
         tx.execute(update(waiting).where(waiting.c.member.in_(whose)).values(lapsed_at=to_micros(now)))
 
 
-def _next(tx: Connection, organization: str, seats: int) -> list[str]:
-    """Return the members who are first in line and have no hold yet: as many as there are seats."""
-    query = select(waiting.c.member).join(member, member.c.id == waiting.c.member)
+def _next(tx: Connection, organization: str, seats: int) -> dict[str, str]:
+    """Return who is first in line and has no hold yet, as many as there are seats: their addresses by their ids."""
+    query = select(waiting.c.member, member.c.email).join(member, member.c.id == waiting.c.member)
     mine = query.where(waiting.c.organization == organization, _WAITS, _WILLING, ~_HELPED)
-    return list(tx.execute(mine.order_by(*_ORDER).limit(seats)).scalars())
+    return {row.member: row.email for row in tx.execute(mine.order_by(*_ORDER).limit(seats))}
 
 
 def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[str]:

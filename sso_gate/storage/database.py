@@ -2,7 +2,8 @@
 
 SQLite and PostgreSQL take the same statements. On SQLite one thread writes (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`:
 a commit that was answered survives a power cut) while others read; on PostgreSQL transactions are READ COMMITTED, so
-that a waiter for a row lock sees the row as it is then.
+that a waiter for a row lock sees the row as it is then. There BEGIN goes with the first statement and COMMIT with the
+last writes (`postgres_line.py`).
 """
 
 import logging
@@ -12,11 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sso_gate.errors import Unavailable
+from sso_gate.storage.postgres_line import LINE, Line
+from sso_gate.storage.prepared import as_sqlalchemy, line_of
 from sso_gate.storage.threads import Threads
 
 SQLITE_BUSY_MILLISECONDS = 10_000
@@ -33,6 +37,8 @@ _POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": STATEMENT_MILLISECONDS,
     "tcp_user_timeout": STATEMENT_MILLISECONDS,
 }
+_POSTGRES_WRITES = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_POSTGRES_READS = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The transaction was ended by the server and left nothing: running it again is safe (PostgreSQL, appendix A, class 40).
 _TRY_AGAIN = ("40001", "40P01")
 
@@ -50,10 +56,8 @@ class Database:
             self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
             self._read_engine = _sqlite_engine(url, begin="BEGIN", connections=READERS)
         else:
-            self.engine = _postgres_engine(url)
-            self._read_engine = self.engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+            self.engine = _postgres_engine(url, begin=_POSTGRES_WRITES, connections=POSTGRES_WRITERS)
+            self._read_engine = _postgres_engine(url, begin=_POSTGRES_READS, connections=READERS)
         self._writers = _Lane(self.engine, 1 if self.is_sqlite else POSTGRES_WRITERS, "sql-write")
         self._readers = _Lane(self._read_engine, READERS, "sql-read")
 
@@ -61,7 +65,7 @@ class Database:
         """Return what `work` returned, after its transaction was committed; any exception rolls it back.
 
         `work` is run again from its beginning when the database ended its transaction to resolve a deadlock, or when
-        the connection turned out to be dead: before the commit was asked for, never after.
+        the connection turned out to be dead before the commit was asked for, never after.
 
         Raises:
             Unavailable: the database did not answer. Whether a commit arrived is then unknown.
@@ -123,11 +127,19 @@ class _Lane:
                 result = work(tx)
             except SQLAlchemyError as error:
                 raise _NothingDone(error) from error
-            tx.commit()
+            self._commit(tx)
         except BaseException:
             self._give_back()  # whatever state it is in: the pool rolls back, and throws away what is broken
             raise
         return result
+
+    def _commit(self, tx: Connection) -> None:
+        try:
+            tx.commit()
+        except DBAPIError as error:
+            if _was_ended_by_the_server(error):
+                raise _NothingDone(error) from error
+            raise
 
     def _connection(self) -> Connection:
         kept: Connection | None = getattr(self._own, "connection", None)
@@ -145,7 +157,7 @@ class _Lane:
 
 
 class _NothingDone(Exception):
-    """The transaction ended before its commit was asked for."""
+    """The transaction ended before its commit was asked for, or the server says that it has taken it back."""
 
     def __init__(self, why: SQLAlchemyError) -> None:
         super().__init__()
@@ -156,7 +168,12 @@ def _is_worth_a_try(error: SQLAlchemyError) -> bool:
     """Whether the same may go well now: the connection was a dead one of the pool, or a deadlock was resolved."""
     if not isinstance(error, DBAPIError):
         return False
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+    return error.connection_invalidated or _was_ended_by_the_server(error)
+
+
+def _was_ended_by_the_server(error: DBAPIError) -> bool:
+    """Whether the database says, be it in answer to a commit, that nothing of the transaction is left."""
+    return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
 
 
 def _as_ours(error: SQLAlchemyError) -> Exception:
@@ -204,15 +221,55 @@ def _log_ahead(connection: Any) -> None:
             return
 
 
-def _postgres_engine(url: str) -> Engine:
-    return create_engine(
+def _postgres_engine(url: str, *, begin: str, connections: int) -> Engine:
+    engine = create_engine(
         "postgresql+psycopg://" + url.partition("://")[2],
-        pool_size=POSTGRES_WRITERS + READERS,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
-        isolation_level="READ COMMITTED",
+        isolation_level="AUTOCOMMIT",  # we say BEGIN and COMMIT ourselves
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
+            "prepare_threshold": None,  # psycopg forgets all that is prepared at each ROLLBACK: ours too
             "options": " ".join(f"-c {name}={value}" for name, value in _POSTGRES_SETTINGS.items()),
         },
     )
+
+    @event.listens_for(engine, "connect")
+    def _listen(connection: Any, record: Any) -> None:
+        record.info[LINE] = Line(connection)
+
+    @event.listens_for(engine, "begin")
+    def _begin(tx: Connection) -> None:
+        line_of(tx).later(begin)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _send(tx: Connection, *_: Any) -> None:
+        _say(tx)
+
+    @event.listens_for(engine, "commit")
+    def _commit(tx: Connection) -> None:
+        line_of(tx).later("COMMIT")
+        try:
+            _say(tx)
+        except DBAPIError as error:  # perhaps of a statement before it, and SQLAlchemy believes it to be over
+            if not error.connection_invalidated:
+                tx.connection.rollback()
+            raise
+
+    # What psycopg would do then is to find out that all is committed.
+    setattr(engine.dialect, "do_commit", lambda _connection: None)  # noqa: B010 - mypy forbids the assignment
+
+    @event.listens_for(engine, "reset")
+    def _forget(_connection: Any, record: Any, _state: Any) -> None:
+        record.info[LINE].forget()
+
+    return engine
+
+
+def _say(tx: Connection) -> None:
+    """Send PostgreSQL what waits to be said."""
+    try:
+        line_of(tx).send()
+    except psycopg.Error as error:
+        raise as_sqlalchemy(tx, "statements sent together", error) from error

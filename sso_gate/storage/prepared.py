@@ -5,18 +5,25 @@ driver's work does: nothing where an owner presses a button, and most of the tim
 once. The text never changes, whatever is asked for, so that the database keeps its plan: a list is one parameter.
 """
 
+import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Table, bindparam, insert, text
+import psycopg
+from psycopg.pq.abc import PGresult
+from sqlalchemy import BindParameter, ColumnElement, Connection, Table, bindparam, insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType
+
+from sso_gate.storage.postgres_line import LINE, Line
+
+T = TypeVar("T")
 
 
 class OneOf(ColumnElement[Any]):
@@ -42,27 +49,96 @@ def _one_of_sqlite(element: OneOf, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
-    """The text for one kind of database, the values that stand in the statement itself, and the order of parameters
-    where the driver takes them by position.
-    """
+class _OnSqlite:
+    """The text for SQLite, the values that stand in the statement itself, and the order of all of them."""
 
     text: str
     constants: Mapping[str, Any]
     order: Sequence[str]
 
-    def parameters(self, values: Mapping[str, Any]) -> Any:
-        """Return the values as the driver takes them. By position means SQLite, where a list is a JSON array; on
-        PostgreSQL it is a text that the server reads as an array.
-        """
+    def ask(self, tx: Connection, values: Mapping[str, Any]) -> Any:
+        return self._run(tx, tx.dialect.do_execute, self._parameters(values))
+
+    def columns(self, cursor: Any) -> list[str]:
+        return [column[0] for column in cursor.description]
+
+    def rows(self, _tx: Connection, cursor: Any, make: Callable[[Sequence[Any]], T]) -> list[T]:
+        return list(map(make, cursor.fetchall()))
+
+    def changed(self, cursor: Any) -> int:
+        return cast("int", cursor.rowcount)
+
+    def later(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        if len(rows) == 1:
+            self.ask(tx, rows[0])
+        else:
+            self._run(tx, tx.dialect.do_executemany, [self._parameters(row) for row in rows])
+
+    def _run(self, tx: Connection, run: Callable[[Any, str, Any], None], parameters: Any) -> Any:
+        """Return the driver's cursor after the run."""
+        _begin(tx)
+        cursor = tx.connection.cursor()
+        try:
+            run(cursor, self.text, parameters)
+        except sqlite3.Error as error:
+            raise as_sqlalchemy(tx, self.text, error, cursor) from error
+        return cursor
+
+    def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values in their order, a list as a JSON array."""
         named = {**self.constants, **values} if self.constants else values
-        if not self.order:
-            lists = {name: _array(value) for name, value in values.items() if type(value) is list}
-            return {**named, **lists} if lists else named
         ordered = tuple(map(named.__getitem__, self.order))
         if list not in map(type, ordered):
             return ordered
         return tuple([_json_list(value) if isinstance(value, list) else value for value in ordered])
+
+
+@dataclass(frozen=True, slots=True)
+class _OnPostgres:
+    """The same for PostgreSQL, where statements travel together."""
+
+    text: str
+    constants: Mapping[str, Any]
+    order: Sequence[str]
+
+    def ask(self, tx: Connection, values: Mapping[str, Any]) -> PGresult:
+        _begin(tx)
+        try:
+            return line_of(tx).ask(self.text, self._words(values))
+        except psycopg.Error as error:
+            raise as_sqlalchemy(tx, self.text, error) from error
+
+    def columns(self, answer: PGresult) -> list[str]:
+        return [(answer.fname(at) or b"").decode() for at in range(answer.nfields)]
+
+    def rows(self, tx: Connection, answer: PGresult, make: Callable[[Sequence[Any]], T]) -> list[T]:
+        return line_of(tx).rows(answer, make)
+
+    def changed(self, answer: PGresult) -> int:
+        return answer.command_tuples or 0
+
+    def later(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        _begin(tx)
+        line = line_of(tx)
+        for row in rows:
+            line.later(self.text, self._words(row))
+
+    def _words(self, values: Mapping[str, Any]) -> list[bytes | None]:
+        return [_word(values[name] if name in values else self.constants[name]) for name in self.order]
+
+
+def _word(value: Any) -> bytes | None:
+    """Return a value as PostgreSQL reads it: text, a whole number, nothing, or a list of text."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return b"t" if value else b"f"
+    if isinstance(value, int):
+        return b"%d" % value
+    word: bytes = (value if isinstance(value, str) else _array(value)).encode()
+    if b"\0" in word:  # the server would read as far as that
+        raise ValueError("PostgreSQL has no text with a NUL")
+    return word
 
 
 def _json_list(words: list[str]) -> str:
@@ -70,95 +146,77 @@ def _json_list(words: list[str]) -> str:
 
 
 def _array(words: list[str]) -> str:
-    """Return the list as PostgreSQL writes arrays (8.15.6): a fifth of what psycopg's own way takes."""
+    """Return the list as PostgreSQL writes arrays (8.15.6)."""
     quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in words]
     return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 class Prepared:
-    """One statement with named parameters. Values go to the driver as they are: text, whole numbers, lists of text."""
+    """One statement with named parameters. Values go to the server as they are: text, whole numbers, lists of text."""
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, _OnSqlite | _OnPostgres] = {}
         self._row: Any = None
 
     def rows(self, tx: Connection, **values: Any) -> list[Any]:
         """Return the rows as named tuples of what the driver gives."""
-        cursor = self._run(tx, values)
+        on = self._for(tx)
+        answer = on.ask(tx, values)
         if self._row is None:
-            names = [column[0] for column in cursor.description]
-            self._row = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - names are known now
-        return list(map(self._row._make, cursor.fetchall()))
+            self._row = namedtuple("Row", on.columns(answer))  # type: ignore[misc]  # noqa: PYI024 - names are known now
+        return on.rows(tx, answer, self._row._make)
 
     def run(self, tx: Connection, **values: Any) -> int:
         """Run it and return how many rows it changed."""
-        changed: int = self._run(tx, values).rowcount
-        return changed
+        on = self._for(tx)
+        return on.changed(on.ask(tx, values))
+
+    def later(self, tx: Connection, **values: Any) -> None:
+        """Run it before any other statement. On PostgreSQL it is sent, and may fail, with the next one whose answer is
+        waited for, at the latest with the commit.
+        """
+        self._for(tx).later(tx, [values])
 
     def run_many(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it once for each row of values."""
-        if len(rows) == 1:
-            self._run(tx, rows[0])
-        elif rows:
-            compiled = self._for(tx)
-            parameters = [compiled.parameters(row) for row in rows]
-            _driven(tx, tx.dialect.do_executemany, compiled.text, parameters)
+        """Run it once for each row of values, as `later` does."""
+        if rows:
+            self._for(tx).later(tx, rows)
 
-    def _run(self, tx: Connection, values: Mapping[str, Any]) -> Any:
-        compiled = self._for(tx)
-        return _driven(tx, tx.dialect.do_execute, compiled.text, compiled.parameters(values))
-
-    def _for(self, tx: Connection) -> _Compiled:
+    def _for(self, tx: Connection) -> _OnSqlite | _OnPostgres:
         kind = tx.dialect.name
         if kind not in self._compiled:
-            made = self._statement.compile(dialect=tx.dialect)
+            dialect, chosen = (tx.dialect, _OnSqlite) if kind == "sqlite" else (_NUMBERED, _OnPostgres)
+            made = self._statement.compile(dialect=dialect)
             constants = {name: value for name, value in made.params.items() if value is not None}
-            self._compiled[kind] = _Compiled(str(made), constants, made.positiontup or ())
+            self._compiled[kind] = chosen(str(made), constants, made.positiontup or ())
         return self._compiled[kind]
 
 
-def _driven(tx: Connection, run: Callable[[Any, str, Any], None], text: str, parameters: Any) -> Any:
-    """Return the driver's cursor after the run. Errors are raised as SQLAlchemy would, without the values: those may be
-    personal data.
-    """
+_NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # as the server wants it
+
+
+def line_of(tx: Connection) -> Line:
+    """Return what speaks on this transaction's connection to PostgreSQL."""
+    return cast("Line", tx.info[LINE])
+
+
+def _begin(tx: Connection) -> None:
     if not tx.in_transaction():
         tx.begin()
+
+
+def as_sqlalchemy(tx: Connection, text: str, error: Any, cursor: Any = None) -> DBAPIError:
+    """Return the driver's error as SQLAlchemy would raise it, without the values: those may be personal data."""
     driver: Any = tx.dialect.loaded_dbapi
-    cursor = tx.connection.cursor()
-    try:
-        run(cursor, text, parameters)
-    except driver.Error as error:
-        lost = tx.dialect.is_disconnect(error, tx.connection.dbapi_connection, cursor)
-        if lost:
-            tx.invalidate(error)
-        raise DBAPIError.instance(
-            text, None, error, driver.Error, connection_invalidated=lost, dialect=tx.dialect
-        ) from error
-    return cursor
+    lost = tx.dialect.is_disconnect(error, tx.connection.dbapi_connection, cursor)
+    if lost:
+        tx.invalidate(error)
+    made = DBAPIError.instance(text, None, error, driver.Error, connection_invalidated=lost, dialect=tx.dialect)
+    return cast("DBAPIError", made)
 
 
 def inserting(table: Table, *, leave_out: Collection[str] = ()) -> Prepared:
     """Return the statement that inserts a row: all columns but those that the database or a later hand fills."""
     names = [column.name for column in table.columns if column.name not in leave_out]
     return Prepared(insert(table).values({name: bindparam(name) for name in names}).inline())
-
-
-_BEGIN_PART = Prepared(text("SAVEPOINT part"))
-_KEEP_PART = Prepared(text("RELEASE SAVEPOINT part"))
-_UNDO_PART = Prepared(text("ROLLBACK TO SAVEPOINT part"))
-
-
-@contextmanager
-def undone_by(refusal: type[Exception], tx: Connection) -> Iterator[None]:
-    """Undo what is done inside where it ends in this refusal, which goes on; what the transaction did before stays.
-
-    Any other exception is expected to roll back the whole transaction.
-    """
-    _BEGIN_PART.run(tx)
-    try:
-        yield
-    except refusal:
-        _UNDO_PART.run(tx)
-        raise
-    _KEEP_PART.run(tx)

@@ -300,32 +300,31 @@ def ask(house: House, name: str) -> Outcomes:
 
 
 def create(house: House, name: str) -> Outcomes:
-    """A directory creates a user, active."""
-    house = _notice(house)
+    """A directory creates a user, active. A refusal undoes the whole request, what it passed on included."""
+    noticed = _notice(house)
     if name in house.known:
         return [Outcome("409", house)]
-    if not house.available:
+    if not noticed.available:
         return [Outcome("403", house)]
-    return [Outcome("201", _grant(house, name))]
+    return [Outcome("201", _grant(noticed, name))]
 
 
 def deactivate(house: House, name: str) -> Outcomes:
     """A directory sets a user inactive."""
-    house = _notice(house)
     if name in house.blocked:
         return [Outcome("200", house)]
-    return [Outcome("200", block(house, name)[0].house)]
+    return [Outcome("200", block(_notice(house), name)[0].house)]
 
 
 def activate(house: House, name: str) -> Outcomes:
     """A directory sets a user active."""
-    house = _notice(house)
+    noticed = _notice(house)
     if name in house.holders:
         return [Outcome("200", house)]
-    if name in house.living or house.available:
-        return [Outcome("200", _grant(house, name))]
+    if name in noticed.living or noticed.available:
+        return [Outcome("200", _grant(noticed, name))]
     # Said twice of somebody who waits already, it is no refusal; who they are to the directory is not told here.
-    return [Outcome("403", house), Outcome("200", house)]
+    return [Outcome("403", house), Outcome("200", noticed)]
 
 
 def renew(house: House) -> Outcomes:

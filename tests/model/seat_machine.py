@@ -472,7 +472,7 @@ class SeatMachine(RuleBasedStateMachine):
 
     def _status(self, response: Any) -> str:
         if response.status_code == 500 and self.drivers.has_died:
-            raise Died  # what a savepoint made of it while it was given up: a dead process answers nobody
+            raise Died  # an error that came of dying: a dead process answers nobody
         return CUT_SHORT if response.status_code == 503 else str(response.status_code)
 
     async def _duty(self, duty: Callable[..., Awaitable[object]]) -> str:

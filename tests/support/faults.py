@@ -1,7 +1,7 @@
 """Faults at the boundary of the drivers: one call to SQL or Redis of a gate goes wrong, before or after it took place.
 
 The gate's own code is untouched; what is wrapped is SQLAlchemy's dialect, where it calls psycopg or sqlite3, and the
-lines to Redis.
+lines to PostgreSQL and Redis.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from enum import Enum
 from typing import Any
 
 import psycopg
+from psycopg.pq.abc import PGresult
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from sso_gate.storage.postgres_line import LINE, Line
 from sso_gate.storage.redis_lines import Lines, _Line
 from sso_gate.storage.runtime import Runtime
 
-_CALLS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
+_CALLS = ("do_execute", "do_executemany", "do_execute_no_params")
 
 
 class Died(BaseException):
@@ -82,10 +84,14 @@ class Drivers:
         return fault.kind
 
     def _watch(self, engine: Engine) -> None:
-        for name in _CALLS:
-            original = getattr(engine.dialect, name)
-            if not hasattr(original, "is_watched"):
-                setattr(engine.dialect, name, self._watched_call(original))
+        # On PostgreSQL a commit is one more statement of the line, and what the dialect calls has nothing left to do.
+        for name in (*_CALLS, "do_commit") if engine.dialect.name == "sqlite" else _CALLS:
+            setattr(engine.dialect, name, self._watched_call(getattr(engine.dialect, name)))
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "connect", self._watch_line)
+
+    def _watch_line(self, connection: Any, record: Any) -> None:
+        record.info[LINE] = _WatchedPostgresLine(connection, self)
 
     def _watched_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(subject: Any, *arguments: Any, **options: Any) -> None:
@@ -94,12 +100,11 @@ class Drivers:
             original(subject, *arguments, **options)
             _go_wrong(subject, self.strikes(Kind.DIES_AFTER, Kind.LOST_AFTER))
 
-        call.is_watched = True  # type: ignore[attr-defined]  # on PostgreSQL both engines share one dialect
         return call
 
 
 def _go_wrong(subject: Any, kind: Kind | None) -> None:
-    """Fail as a driver does whose connection is gone; `subject` is its cursor, or the pool's hold of its connection."""
+    """Fail as a driver does whose connection is gone; `subject` is its cursor, the pool's hold of it, or its line."""
     if kind is None:
         return
     connection = getattr(subject, "dbapi_connection", None) or subject.connection
@@ -113,6 +118,22 @@ def _go_wrong(subject: Any, kind: Kind | None) -> None:
     if is_postgresql:
         raise psycopg.OperationalError("the connection is lost")
     raise sqlite3.OperationalError("disk I/O error")
+
+
+class _WatchedPostgresLine(Line):
+    def __init__(self, connection: psycopg.Connection[Any], drivers: Drivers) -> None:
+        super().__init__(connection)
+        self.connection = connection
+        self._drivers = drivers
+
+    def send(self) -> list[PGresult]:
+        if not self._waiting:
+            return []
+        self._drivers.begin()
+        _go_wrong(self, self._drivers.strikes(Kind.DIES_BEFORE, Kind.LOST_BEFORE))
+        answers = super().send()
+        _go_wrong(self, self._drivers.strikes(Kind.DIES_AFTER, Kind.LOST_AFTER))
+        return answers
 
 
 def _watched_line(drivers: Drivers, lines: Lines) -> _Line:

@@ -3,7 +3,8 @@
 The floor of the first two is a bare commit of the same rows as a program that serves must make it: a coroutine hands
 rows that are ready to a thread with one open connection, by the standard library's executor, and awaits the driver's
 commit; no pool, no SQLAlchemy, nothing asked and nothing decided, and where there is one row not even the words around
-it. A thread it must be, for a flush on the event loop would hold up everybody. `to_driver` is the ratio to the same
+it. It speaks as the driver does, by its cursors and with statements prepared by the driver. A thread it must be, for a
+flush on the event loop would hold up everybody: `ratio` is to this floor. `to_driver` is the ratio to the same
 commit in the very thread that wants it, which no such program can have: it is told so that nobody need believe in the
 floor. `undisturbed` compares the quickest tenths, which other work on the machine touches least.
 

@@ -55,6 +55,7 @@ def _die_before_commit(write: Callable[..., Any]) -> None:
     async def write_and_die(self: Database, work: Callable[[Transaction], Any]) -> Any:
         def work_and_die(tx: Transaction) -> None:
             work(tx)
+            tx.exec_driver_sql("SELECT 1")  # so that the server has seen everything but the commit
             die()
 
         return await write(self, work_and_die)

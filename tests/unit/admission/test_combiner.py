@@ -7,6 +7,7 @@ from sqlalchemy import event
 
 from sso_gate.admission.settle import Allowed, Denied
 from sso_gate.errors import Reason, Unavailable
+from sso_gate.storage.postgres_line import Line
 from tests.support.gates import Gate, Migrated, fresh_login, make_organization, open_gate, person
 from tests.support.postgres import ThrowAwayPostgres
 from tests.support.valkey import ThrowAwayValkey
@@ -120,16 +121,16 @@ async def test_who_comes_in_by_another_process_between_two_reads_is_not_taken_fo
             async with open_gate(url, valkey.socket_url) as there:
                 assert isinstance(await there.settle(ana), Allowed)
 
-        dialect, reads = here.runtime.database.engine.dialect, []
-        execute = dialect.do_execute
+        reads, send = list[int](), Line.send
 
-        def and_meanwhile(*arguments: object) -> None:
-            execute(*arguments)
+        def and_meanwhile(line: Line) -> object:
+            answers = send(line)
             reads.append(1)
             if len(reads) == 1:
                 asyncio.run(come_there())
+            return answers
 
-        monkeypatch.setattr(dialect, "do_execute", and_meanwhile)
+        monkeypatch.setattr(Line, "send", and_meanwhile)
         assert isinstance(await here.settle(ana), Allowed)
         assert len(reads) > 1
         assert (await here.pool(organization.id)).used == 2

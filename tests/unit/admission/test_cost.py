@@ -14,8 +14,10 @@ import pytest
 
 from sso_gate.admission.settle import Allowed, Denied
 from sso_gate.organizations.organization import Organization
+from sso_gate.storage.postgres_line import Line
 from sso_gate.storage.redis_lines import Lines
 from tests.support.gates import Gate, Migrated, make_organization, open_gate, person
+from tests.support.postgres import ThrowAwayPostgres
 from tests.support.valkey import ThrowAwayValkey
 
 BEGIN_AND_COMMIT = 2
@@ -109,6 +111,29 @@ async def test_who_is_refused_again_costs_no_lock_and_three_statements(
 async def test_a_login_together_with_others_shares_their_commit(gate: Gate, organization: Organization, asked: Asked):
     await asyncio.gather(*(gate.settle(person(organization, "owner")) for _ in range(33)))
     assert asked.statements.count("COMMIT") == 2
+
+
+async def test_postgresql_is_asked_twice_for_a_returning_person_and_six_times_for_somebody_new(
+    migrated: Migrated, postgres_server: ThrowAwayPostgres, valkey: ThrowAwayValkey, monkeypatch: pytest.MonkeyPatch
+):
+    ways, send = list[int](), Line.send
+
+    def counted(line: Line) -> object:
+        ways.append(len(line._waiting))
+        return send(line)
+
+    url = migrated.postgres(postgres_server)
+    async with open_gate(url, valkey.socket_url) as gate:
+        organization = await make_organization(gate.runtime, seats=3)
+        await gate.settle(person(organization, "owner"))
+        monkeypatch.setattr(Line, "send", counted)
+        await gate.settle(person(organization, "owner"), "free")
+        assert ways == [2, 2]  # BEGIN and the look; the audit row and COMMIT
+        ways.clear()
+        await gate.settle(person(organization, "bea"), "free")
+        # The look and who has the address, both again under the lock, the seat; then four rows and COMMIT.
+        assert ways == [2, 1, 2, 1, 1, 5]
+    postgres_server.drop_database(url)
 
 
 async def test_a_returning_person_is_two_words_with_redis(gate: Gate, organization: Organization, asked: Asked):

@@ -70,8 +70,9 @@ async def test_inviting_again_keeps_one_seat_for_longer(inside: Gate, moving_clo
 async def test_nobody_is_invited_without_a_seat_twice_over_or_from_elsewhere(inside: Gate):
     organization = await make_organization(inside.runtime, seats=2)
     before = await inside.pool(organization.id)
-    with pytest.raises(InvalidInput):
-        await invite(inside.runtime, organization.id, "ana@elsewhere.example", by=OPERATOR)
+    for elsewhere in ("ana@elsewhere.example", *(address(organization, name) for name in ("", "ana bea", "ana@b"))):
+        with pytest.raises(InvalidInput):
+            await invite(inside.runtime, organization.id, elsewhere, by=OPERATOR)
     with pytest.raises(Conflict):
         await invited(inside, organization, "owner")
     with pytest.raises(NotFound):
