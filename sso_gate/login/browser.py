@@ -11,22 +11,15 @@ import secrets
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sso_gate.audit.event import Client
+from sso_gate.audit.origin import client_of
 from sso_gate.login.flow import Browser
 from sso_gate.login.pending import LIFETIME_SECONDS
 from sso_gate.waiting.ticket import LIFETIME_SECONDS as TICKET_SECONDS
 from sso_gate.web.cookies import LAST_COOKIE, LOGIN_COOKIE, WAITING_COOKIE
-from sso_gate.web.request_state import client_address, request_id
 
-MAX_USER_AGENT = 512
 LAST_SECONDS = 180 * 24 * 3600
 _CONNECTION = re.compile(r"[a-z0-9-]{1,64}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-def client_of(request: Request) -> Client:
-    """Return where the request comes from, as the audit record keeps it."""
-    return Client(client_address(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT], request_id(request))
 
 
 def returning_browser(request: Request) -> Browser:

@@ -7,7 +7,7 @@ one to the other and keeps the order: proof first, then single use, then the sea
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Self, cast
 
@@ -37,6 +37,7 @@ from sso_gate.login.pending import (
 )
 from sso_gate.login.trace import ANSWERED, SENT, not_enabled_yet
 from sso_gate.login.trial import Trial, Trials, failed_trial, try_admission
+from sso_gate.login.turns import Turns
 from sso_gate.members.roles import Role
 from sso_gate.members.store import higher
 from sso_gate.protocols.fetch import Fetcher
@@ -122,6 +123,7 @@ class LoginFlow:
     pending: PendingLogins
     keys: LoginKeys
     providers: Providers
+    turns: Turns = field(default_factory=Turns)
 
     @classmethod
     async def of(cls, runtime: Runtime, door: Door) -> Self:
@@ -190,12 +192,24 @@ class LoginFlow:
         await self.pending.save(handle, pending)
         return departure.url
 
-    async def prove_saml(self, connection_id: str, response: str) -> tuple[Connection, SamlProof]:
-        """Return the connection that the route names, and what this SAML response proves by its settings, or why it
-        proves nothing. Read and verified by one thread: handing a login to another costs as much as reading.
+    async def answer_saml(
+        self, connection_id: str, response: str, *, relay_state: str, browser: Browser
+    ) -> tuple[Connection, Finish]:
+        """Return the connection that the route names, and how the login ended that this SAML response belongs to. What
+        proves nothing keeps its turn until it is on record.
 
         Raises:
             NotFound: there is no such connection.
+        """
+        async with self.turns.of(connection_id):
+            connection, proof = await self._prove_saml(connection_id, response)
+            if isinstance(proof, Refused):
+                return connection, await self.finish_saml(connection, proof, relay_state=relay_state, browser=browser)
+        return connection, await self.finish_saml(connection, proof, relay_state=relay_state, browser=browser)
+
+    async def _prove_saml(self, connection_id: str, response: str) -> tuple[Connection, SamlProof]:
+        """Return the connection, and what this SAML response proves by its settings, or why it proves nothing. Read and
+        verified by one thread: handing a login to another costs as much as reading.
         """
 
         def prove(found: Connection | None) -> tuple[Connection, SamlProof] | None:

@@ -137,7 +137,7 @@ def _record(tx: Transaction, runtime: Runtime, change: str, by: Actor) -> None:
             id=new_id("evt", runtime.clock),
             organization=organization.id,
             at=runtime.clock.now(),
-            action=Action.CONNECTION_UPDATE,
+            action=Action.CONNECTION_CERTIFICATE,
             actor=by,
             changes={"gate_key": change},
         )

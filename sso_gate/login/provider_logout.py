@@ -36,7 +36,8 @@ async def receive_saml(
     if not connection.enabled or not isinstance(connection.settings, SamlSettings):
         raise Refused(Reason.CONNECTION_DISABLED)
     now, endpoints = flow.runtime.clock.now(), flow.endpoints(connection)
-    said = await asyncio.to_thread(receive_logout, message, connection=connection, endpoints=endpoints, now=now)
+    async with flow.turns.of(connection.id):
+        said = await asyncio.to_thread(receive_logout, message, connection=connection, endpoints=endpoints, now=now)
     if isinstance(said, LogoutAnswered):
         return await _answered(flow, connection, said)
     await _use_up(flow, connection, said.replay_key, until=said.replay_until)

@@ -12,13 +12,13 @@ from starlette.routing import Route
 from sso_gate.admission.emergency import TRIES, admit_by_code, record_refused_code
 from sso_gate.admission.recheck import Recheck
 from sso_gate.audit.event import Action, Client
+from sso_gate.audit.origin import client_of
 from sso_gate.clock import to_micros
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection
 from sso_gate.errors import NotFound, Reason, Refused
 from sso_gate.login.answer import Answer, keep_answer, keep_refused
 from sso_gate.login.browser import (
-    client_of,
     departing_browser,
     last_connection,
     remember,
@@ -174,9 +174,9 @@ async def assertion_consumer(request: Request) -> Response:
         form = await read_message_form(request)
     except Refused as refusal:
         return await _refuse(request, flow, await flow.connection(named), refusal, browser)
-    connection, proof = await flow.prove_saml(named, form.get("SAMLResponse", ""))
-    finish = await flow.finish_saml(connection, proof, relay_state=form.get("RelayState", ""), browser=browser)
-    return await _finished(request, flow, connection, finish, browser, Answer(form.get("SAMLResponse", "")))
+    response, relay_state = form.get("SAMLResponse", ""), form.get("RelayState", "")
+    connection, finish = await flow.answer_saml(named, response, relay_state=relay_state, browser=browser)
+    return await _finished(request, flow, connection, finish, browser, Answer(response))
 
 
 async def callback(request: Request) -> Response:

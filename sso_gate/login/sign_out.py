@@ -49,7 +49,7 @@ async def _record(flow: LoginFlow, session: Session, client: Client) -> None:
         organization=session.organization,
         at=clock.now(),
         action=Action.LOGOUT,
-        actor=Actor("user", session.member, session.email),
+        actor=Actor("user", session.member, session.email, session=session.mark),
         via=Via(session.connection),
         client=client,
     )

@@ -12,7 +12,7 @@ for _, digest in ipairs(dead) do
   local living = redis.call('GETDEL', ARGV[3] .. digest)
   if living and living ~= '{}' then
     local session, left = cjson.decode(living), {}
-    for _, name in ipairs({'organization', 'member', 'kind', 'connection', 'generation', 'host'}) do
+    for _, name in ipairs({'organization', 'member', 'kind', 'connection', 'generation', 'family', 'host'}) do
       left[name] = session[name]
     end
     redis.call('SET', ARGV[4] .. digest, cjson.encode(left), 'EX', ARGV[2])

@@ -11,6 +11,7 @@ from sso_gate.clock import from_micros, to_micros
 
 _RANDOM_BYTES = 32
 MAX_TOKEN_LENGTH = 160
+MARK_LENGTH = 16  # of the hex digits by which Redis knows a session
 
 # A session with a seat opens applications; one for settings belongs to an owner without a seat, or to a break-glass
 # code.
@@ -42,6 +43,11 @@ class SessionToken:
     def text(self) -> str:
         """The cookie's value."""
         return f"{self.organization}.{self.secret}"
+
+    @property
+    def mark(self) -> str:
+        """What the audit log calls the session of the gate's own host that this token opens."""
+        return self.digest[:MARK_LENGTH]
 
     @property
     def digest(self) -> str:
@@ -81,6 +87,11 @@ class Session:
     def confirmed(self, at: datetime, **changes: Any) -> "Session":
         """Return this session as SQL has just confirmed it."""
         return replace(self, checked_at=at, **changes)
+
+    @property
+    def mark(self) -> str:
+        """What the audit log calls this session, and those on application hosts that stem from it; it opens nothing."""
+        return self.family[:MARK_LENGTH]
 
     def to_json(self) -> str:
         """Return the session as Redis keeps it."""

@@ -42,9 +42,9 @@ class SessionStore:
 
         By each of `names` the identity provider can name it from then on (`ProviderNames`).
         """
-        organization, prefix = token.organization, _session_key(token.organization, "")
+        organization, digest, prefix = token.organization, token.digest, _session_key(token.organization, "")
         keys = [
-            prefix + token.digest,
+            prefix + digest,
             prefix + session.family,
             *_member_keys(organization, session.member),
             *(name_key(organization, session.connection, name) for name in names),
@@ -53,7 +53,7 @@ class SessionStore:
         idle = math.ceil(self.idle.total_seconds())
         arguments: list[str | int] = [
             session.to_json(),
-            token.digest,
+            digest,
             session.generation,
             idle,
             longest,

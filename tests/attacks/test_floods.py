@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.attacks.scene import SESSION, new_address
 from tests.support.browser_jar import BrowserJar
-from tests.support.saml_forge import PERSISTENT
+from tests.support.saml_forge import PERSISTENT, encode
+
+FORM = "application/x-www-form-urlencoded"
 
 
 def test_garbage_flood_is_counted_and_not_stored_row_by_row(scene):
@@ -38,6 +41,29 @@ def test_garbage_flood_is_counted_and_not_stored_row_by_row(scene):
     references = [answer.text.partition("<code>")[2][:8] for answer in answers]
     assert all(references)
     assert len(set(references)) < 70, "the counted ones share a reference"
+
+
+def test_costly_messages_wait_for_one_another_and_not_for_other_peoples_logins(scene):
+    """As large as a message may be, and truly signed: only when all of it is canonicalized does a change show."""
+    groups = [f"cn=group of people number {number},ou=groups,dc=acme,dc=example" for number in range(1500)]
+    tree = scene.world(connection=scene.rivals).message(attributes={"groups": groups}).tree()
+    next(tree.iter("{*}NameID")).text = "owner@rival.example"
+    body = urlencode({"SAMLResponse": encode(tree), "RelayState": "x"}).encode()
+    before, answered = scene.counts(), []
+
+    def post(_):
+        answered.append(scene.post_body(f"/sso/saml/{scene.rivals}/acs", body, **{"Content-Type": FORM}).status)
+
+    with BrowserJar() as jar, ThreadPoolExecutor(16) as threads:
+        pending = scene.begin(jar)
+        storm = [threads.submit(post, number) for number in range(24)]
+        wait(storm, return_when=FIRST_COMPLETED)
+        begun = len(answered)
+        scene.finish(jar, pending)
+        assert len(answered) - begun < 8, "a bystander waited behind the storm"
+    assert answered == [400] * 24
+    after = scene.counts()
+    assert max(after.members - before.members, after.seats - before.seats) <= 1, "more than the bystander's"
 
 
 @pytest.mark.soak

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
 from tests.support.keys import make_key_pair
@@ -109,9 +110,15 @@ def cipher_reference(world, uri):
 
 
 def a_digest_of_nothing(world):
+    """What cannot be canonicalized must not be nothing, though that is truly signed: "The Fragile Lock" (2025)."""
     text = etree.tostring(world.message(advice_xml="<x/>").tree()).decode().replace("<x/>", '<x:x xmlns:x="1"/>')
     before, after = text.split("<ds:DigestValue>")
-    return encode(f"{before}<ds:DigestValue>{NOTHING}{after[44:]}".replace("ana@", "bob@"))
+    tree = etree.fromstring(f"{before}<ds:DigestValue>{NOTHING}{after[44:]}".replace("ana@", "bob@"))
+    key = serialization.load_pem_private_key(world.idp.key.encode(), None)
+    octets = etree.tostring(first(tree, "SignedInfo"), method="c14n", exclusive=True, with_tail=False)
+    value = key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+    first(tree, "SignatureValue").text = base64.b64encode(value).decode()
+    return encode(tree)
 
 
 def filled(world, unit):

@@ -22,11 +22,11 @@ reference; remote reference; key from the message; HMAC confusion; algorithm con
 confusion; logout wrapping; unsigned logout; replay; replay on another worker; replay after Redis was emptied;
 cross-connection replay; cross-organization replay; mix-up; code injection; state fixation; session fixation; login
 CSRF; open redirect; header smuggling; forged forwarded headers; host injection; request smuggling; SSRF; DNS
-rebinding; JWKS flood; back-channel token confusion; seat race; seat flood; garbage flood; audit injection; role
-escalation; takeover by email; break-glass guessing; host ticket theft; missing audience; recipient or destination by
-prefix; unlimited validity; weak algorithms; truncated subject; name of the attacker's choice; other encodings;
-deflate bomb; missing ID token; token confusion; stale token; another person at UserInfo; unsolicited response;
-padding oracle; secrets in logs; login rate; kept answer
+rebinding; JWKS flood; back-channel token confusion; seat race; seat flood; garbage flood; costly message flood; audit
+injection; role escalation; takeover by email; break-glass guessing; host ticket theft; missing audience; recipient or
+destination by prefix; unlimited validity; weak algorithms; truncated subject; name of the attacker's choice; other
+encodings; deflate bomb; missing ID token; token confusion; stale token; another person at UserInfo; unsolicited
+response; padding oracle; secrets in logs; login rate; kept answer
 """
 
 # What holds an attack to everything that it must leave alone.
@@ -41,6 +41,7 @@ OF_ANOTHER_KIND = {
     "test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to": "the client alone",
     "test_dns_rebinding_one_bad_address_among_good_ones_refuses_all": "the client alone",
     "test_garbage_flood_is_counted_and_not_stored_row_by_row": "many at once: counts its rows and memory itself",
+    "test_costly_messages_wait_for_one_another_and_not_for_other_peoples_logins": "many, and a bystander",
     "test_a_counted_flood_is_put_on_record_as_one_event_with_its_count": "looks at the record alone",
     "test_seat_flood_strangers_beyond_the_limit_take_none": "many at once: counts seats, rows and memory itself",
     "test_replay_on_another_worker_at_the_same_time": "one of the sixteen signs in; counts the rows itself",

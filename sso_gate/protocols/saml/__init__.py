@@ -1,7 +1,12 @@
 """SAML 2.0 web browser single sign-on and single logout, as a service provider.
 
-The only importer of python3-saml and xmlsec. Everything here is a pure function of its arguments: no store, no
+The only importer of python3-saml. Everything here is a pure function of its arguments: no store, no
 network, no file opened by a message; what fails raises `errors.Refused` with one reason. A message passes, in this
 order, `document` (bytes to one small tree), `shape` (where things may stand), `signature` (profile, verification,
 re-parsed signed bytes), `encryption` and `assertion` (what the signed words say). Start reading at `response.py`.
 """
+
+import xmlsec
+
+# python3-saml signs with libxmlsec. It opens no file and no address in this process, whatever it is given.
+xmlsec.cleanup_callbacks()

@@ -158,8 +158,8 @@ def _first(attributes: Attributes, wanted: Iterable[str]) -> str | None:
 def _address(text: str | None) -> str | None:
     if text is None or len(text) > MAX_EMAIL_CHARACTERS or not text.isprintable() or " " in text:
         return None
-    local, at, domain = text.rpartition("@")
-    return text if at and local and domain else None
+    local, at, domain = text.partition("@")
+    return text if at and local and domain and "@" not in domain else None
 
 
 def _line(text: str | None) -> str | None:

@@ -57,6 +57,7 @@ _GRAMMAR = {
     f"{SAML}AuthnContext": re.compile("(qy?|y)h*"),
     f"{SAML}AttributeStatement": re.compile("b*"),
 }
+MOST_IN_A_RESPONSE = 5
 _READ = (f"{SAML}Subject", f"{SAML}Conditions", f"{SAML}AuthnStatement", f"{SAML}AttributeStatement")
 # In any namespace: a reader that goes by local names must find what we find.
 _COUNTED = ("{*}Assertion", "{*}EncryptedAssertion", "{*}Signature")
@@ -89,6 +90,8 @@ def response(root: Element) -> ResponseShape:
     """
     if root.tag != f"{SAMLP}Response" or root.get("Version") != "2.0":
         raise Refused(Reason.STRUCTURE_REFUSED, f"expected a SAML 2.0 Response, got {root.tag}")
+    if len(root) > MOST_IN_A_RESPONSE:  # a flood is not looked at one by one
+        raise Refused(Reason.STRUCTURE_REFUSED, "unexpected content of Response")
     _fits(root)
     require_success(root)
     last = root[-1]

@@ -1,10 +1,12 @@
-"""Enveloped XML signatures: a narrow profile, pinned keys only, and the signed bytes re-parsed as a document of their
-own.
+"""Enveloped XML signatures: a narrow profile, pinned keys only, and signed bytes re-parsed as documents of their own.
 
-What is handed on is never the tree that arrived. It is parsed anew from the canonical bytes, and those bytes are
-shown here to be the ones whose digest the verified SignedInfo carries; so no difference between what was signed and
-what is read can exist, whatever the tree looked like or a canonicalization did. Sources: SAML core 5.4, XML Signature
-1.1, SAML metadata interoperability 2.
+What is handed on is never the tree that arrived. SignedInfo is read from its canonical bytes, parsed anew, and those
+bytes are what a pinned key verifies; the digest in them must be that of the canonical bytes of the signed element; and
+those, parsed anew, are what the gate reads. So no difference between what was signed and what is read can exist,
+whatever the tree looked like or a canonicalization did. A general library decides all of this on the tree that arrived,
+at six times the cost (docs/decisions/0012).
+
+Sources: SAML core 5.4, XML Signature 1.1, SAML metadata interoperability 2.
 """
 
 import binascii
@@ -14,14 +16,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import xmlsec
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
-from xmlsec import constants
 
 from sso_gate.errors import Reason, Refused
 from sso_gate.protocols.saml import document
@@ -36,29 +37,14 @@ from sso_gate.protocols.saml.names import (
     Element,
 )
 
-# Once, for the whole process: from here on libxmlsec opens no file and no address, whatever a message refers to.
-xmlsec.cleanup_callbacks()
-
 MINIMUM_RSA_BITS = 2048
 MAX_CERTIFICATES_NAMED = 8
+MAX_SIGNED_INFO_BYTES = 16 * 1024  # a usual one has 740
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-_REFERENCE_TRANSFORMS = (
-    constants.TransformEnveloped,
-    constants.TransformExclC14N,
-    constants.TransformSha256,
-    constants.TransformSha384,
-    constants.TransformSha512,
-)
-_OCTET_TRANSFORMS = {
-    transform.href: transform
-    for transform in (
-        constants.TransformRsaSha256,
-        constants.TransformRsaSha384,
-        constants.TransformRsaSha512,
-        constants.TransformEcdsaSha256,
-        constants.TransformEcdsaSha384,
-        constants.TransformEcdsaSha512,
-    )
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
 }
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,255}")
 _SIGNATURE_CHILDREN = (
@@ -68,26 +54,46 @@ _SIGNATURE_CHILDREN = (
 _SIGNED_INFO_CHILDREN = [f"{DS}CanonicalizationMethod", f"{DS}SignatureMethod", f"{DS}Reference"]
 _REFERENCE_CHILDREN = [f"{DS}Transforms", f"{DS}DigestMethod", f"{DS}DigestValue"]
 
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
-    """The public key of a pinned certificate, ready to verify with; `usable` is false for keys that are too weak."""
+    """The public key of a pinned certificate, ready to verify with; `key` is none where it is too weak, or no key."""
 
     fingerprint: str
     kind: str
-    usable: bool
-    key: xmlsec.Key | None
+    key: PublicKey | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything may be verified with it."""
+        return self.key is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInfo:
+    """What the bytes of a SignedInfo say: which ID is signed, with which method, and the digest of what bytes.
+
+    `own_prefixes` are the inclusive prefixes of its own canonicalization, `prefixes` those of the signed element's.
+    """
+
+    signs: str
+    method: str
+    digest: str
+    digest_value: bytes
+    own_prefixes: tuple[str, ...]
+    prefixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A signature whose form has been checked, not yet its truth."""
+    """A signature whose form has been checked, not yet its truth; `octets` are what `value` has to sign."""
 
     element: Element
-    method: str
-    digest: str
-    digest_value: bytes
-    inclusive_prefixes: tuple[str, ...]
+    octets: bytes
+    value: bytes
+    info: SignedInfo
 
 
 def profile(signature: Element) -> Profile:
@@ -96,27 +102,39 @@ def profile(signature: Element) -> Profile:
     Raises:
         Refused: `signature_profile`, or `algorithm_refused` where an algorithm is not on the list.
     """
-    if [child.tag for child in signature] not in _SIGNATURE_CHILDREN:
+    if [child.tag for child in signature] not in _SIGNATURE_CHILDREN or not len(signature[0]):
         raise _unfit("Signature holds other things than SignedInfo, SignatureValue and KeyInfo")
-    signed_info, value = signature[0], signature[1]
+    signed_info, value = signature[0], _base64(signature[1])
+    prefixes = _inclusive(signed_info[0])
+    octets = _canonical(signed_info, prefixes)
+    if not value or len(octets) > MAX_SIGNED_INFO_BYTES:
+        raise _unfit("an empty SignatureValue, or a SignedInfo that holds more than we take")
+    info = _signed_info(document.parse_signed(octets))
+    if info.signs != signature.getparent().get("ID") or info.own_prefixes != prefixes:
+        raise _unfit("the Reference does not name the element around the signature")
+    return Profile(signature, octets, value, info)
+
+
+def _signed_info(signed_info: Element) -> SignedInfo:
+    """Return what it says if all of it is of the one form that we take."""
     canonicalization, method, reference = _children(signed_info, _SIGNED_INFO_CHILDREN)
     transforms, digest_method, digest_value = _children(reference, _REFERENCE_CHILDREN)
     _children(transforms, [f"{DS}Transform", f"{DS}Transform"])
-    parent_id = signature.getparent().get("ID") or ""
-    if not _ID.fullmatch(parent_id) or dict(reference.attrib) != {"URI": f"#{parent_id}"}:
-        raise _unfit("the Reference does not name the element around the signature")
+    signs = (reference.get("URI") or "")[1:]
+    if not _ID.fullmatch(signs) or dict(reference.attrib) != {"URI": f"#{signs}"}:
+        raise _unfit("the Reference is not to one ID of this document")
     if _algorithm(canonicalization) != EXCLUSIVE_C14N or len(canonicalization) > 1:
         raise _unfit("SignedInfo is not canonicalized exclusively")
-    _inclusive(canonicalization)
     if [_algorithm(transform) for transform in transforms] != [ENVELOPED, EXCLUSIVE_C14N] or len(transforms[0]):
         raise _unfit("the transforms are not enveloped signature, then exclusive canonicalization")
     digest = DIGESTS.get(_algorithm(digest_method))
     if not _kind(_algorithm(method)) or digest is None or len(method) or len(digest_method):
         raise Refused(Reason.ALGORITHM_REFUSED, f"{_algorithm(method)} with {_algorithm(digest_method)}"[:300])
     digest_bytes = _base64(digest_value)
-    if len(digest_bytes) != hashlib.new(digest).digest_size or not _base64(value):
-        raise _unfit("an empty or ill-sized DigestValue or SignatureValue")
-    return Profile(signature, _algorithm(method), digest, digest_bytes, _inclusive(transforms[1]))
+    if len(digest_bytes) != hashlib.new(digest).digest_size:
+        raise _unfit("an empty or ill-sized DigestValue")
+    own_prefixes, prefixes = _inclusive(canonicalization), _inclusive(transforms[1])
+    return SignedInfo(signs, _algorithm(method), digest, digest_bytes, own_prefixes, prefixes)
 
 
 def verified(signed: Profile, certificates: Iterable[str]) -> Element:
@@ -129,24 +147,27 @@ def verified(signed: Profile, certificates: Iterable[str]) -> Element:
     Raises:
         Refused: `signature_invalid`, `key_unknown` or `algorithm_refused`.
     """
-    pinned = [pinned_key(certificate) for certificate in certificates]
-    candidates = [key for key in pinned if key.kind == _kind(signed.method)]
+    _require_key(signed, [pinned_key(certificate) for certificate in certificates])
+    parent, info = signed.element.getparent(), signed.info
+    _detach(signed.element)
+    canonical = _canonical(parent, info.prefixes)
+    if not hmac.compare_digest(hashlib.new(info.digest, canonical).digest(), info.digest_value):
+        raise Refused(Reason.SIGNATURE_INVALID, "the signed element was changed")
+    return document.parse_signed(canonical)
+
+
+def _require_key(signed: Profile, pinned: list[PinnedKey]) -> None:
+    """Return only if a pinned key has signed SignedInfo; nothing dear is done with a stranger's message before."""
+    method = signed.info.method
+    candidates = [key for key in pinned if key.kind == _kind(method)]
     if candidates and not any(key.usable for key in candidates):
         raise Refused(Reason.ALGORITHM_REFUSED, "the pinned key is too weak: RSA below 2048 bits or an unknown curve")
-    holds = any(_holds(signed.element, key) for key in candidates if key.usable)
-    parent = signed.element.getparent()
-    _detach(signed.element)
-    canonical = _canonical(parent, signed.inclusive_prefixes)
-    if not hmac.compare_digest(hashlib.new(signed.digest, canonical).digest(), signed.digest_value):
-        raise Refused(Reason.SIGNATURE_INVALID, "the signed element was changed")
-    if not holds:
-        named, known = _named_fingerprints(signed.element), {key.fingerprint for key in pinned}
-        if named and not named & known:
-            raise Refused(
-                Reason.KEY_UNKNOWN, f"signed with another key than the pinned ones: {', '.join(sorted(named))}"
-            )
-        raise Refused(Reason.SIGNATURE_INVALID, "no pinned key verifies the signature")
-    return document.parse_signed(canonical)
+    if _any_holds(candidates, signed.octets, signed.value, method):
+        return
+    named, known = _named_fingerprints(signed.element), {key.fingerprint for key in pinned}
+    if named and not named & known:
+        raise Refused(Reason.KEY_UNKNOWN, f"signed with another key than the pinned ones: {', '.join(sorted(named))}")
+    raise Refused(Reason.SIGNATURE_INVALID, "no pinned key verifies the signature")
 
 
 @lru_cache(maxsize=1024)
@@ -156,51 +177,46 @@ def pinned_key(certificate: str) -> PinnedKey:
         loaded = x509.load_pem_x509_certificate(certificate.encode())
         public = loaded.public_key()
     except ValueError:
-        return PinnedKey("", "", usable=False, key=None)
-    kind, usable = "", False
+        return PinnedKey("", "", None)
+    fingerprint = _fingerprint(loaded.public_bytes(serialization.Encoding.DER))
     if isinstance(public, rsa.RSAPublicKey):
-        kind, usable = "rsa", public.key_size >= MINIMUM_RSA_BITS
-    elif isinstance(public, ec.EllipticCurvePublicKey):
-        kind, usable = "ec", isinstance(public.curve, _CURVES)
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    key = xmlsec.Key.from_memory(pem, constants.KeyDataFormatPem) if usable else None
-    return PinnedKey(_fingerprint(loaded.public_bytes(serialization.Encoding.DER)), kind, usable, key)
+        return PinnedKey(fingerprint, "rsa", public if public.key_size >= MINIMUM_RSA_BITS else None)
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return PinnedKey(fingerprint, "ec", public if isinstance(public.curve, _CURVES) else None)
+    return PinnedKey(fingerprint, "", None)
 
 
 def verify_octets(octets: bytes, signature: bytes, method: str, certificates: Iterable[str]) -> bool:
     """Return whether a pinned key verifies a detached signature, as the HTTP-Redirect binding has it (SAML bindings
     3.4.4.1).
     """
-    transform = _OCTET_TRANSFORMS[method]
-    pinned = [pinned_key(certificate) for certificate in certificates]
-    return any(
-        _octets_hold(octets, signature, transform, key.key)
-        for key in pinned
-        if key.usable and key.kind == _kind(method)
-    )
+    return _any_holds([pinned_key(certificate) for certificate in certificates], octets, signature, method)
 
 
-def _octets_hold(octets: bytes, signature: bytes, transform: Any, key: xmlsec.Key | None) -> bool:
-    context = xmlsec.SignatureContext()
-    context.key = key
+def _any_holds(keys: Iterable[PinnedKey], octets: bytes, value: bytes, method: str) -> bool:
+    usable = [key.key for key in keys if key.key is not None and key.kind == _kind(method)]
+    return any(_holds(key, octets, value, _HASHES[method.rpartition("-")[2]]) for key in usable)
+
+
+def _holds(key: PublicKey, octets: bytes, value: bytes, digest: hashes.HashAlgorithm) -> bool:
+    """Return whether the key made this value over these octets (RFC 9231 2.3: RSASSA-PKCS1-v1_5, or ECDSA)."""
     try:
-        context.verify_binary(octets, transform, signature)
-    except xmlsec.Error:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(value, octets, padding.PKCS1v15(), digest)
+        else:
+            key.verify(_der(value, (key.key_size + 7) // 8), octets, ec.ECDSA(digest))
+    except InvalidSignature:
         return False
     return True
 
 
-def _holds(signature: Element, key: PinnedKey) -> bool:
-    context = xmlsec.SignatureContext()
-    context.key = key.key  # a context with a key never looks for one in KeyInfo
-    for transform in _REFERENCE_TRANSFORMS:
-        context.enable_reference_transform(transform)
-    context.register_id(signature.getparent(), "ID")
-    try:
-        context.verify(signature)
-    except xmlsec.Error:
-        return False
-    return True
+def _der(value: bytes, size: int) -> bytes:
+    """Return the two numbers of an ECDSA signature, each written in `size` bytes here, as DER has them (RFC 9231
+    2.3.6).
+    """
+    if len(value) != 2 * size:
+        raise InvalidSignature
+    return encode_dss_signature(int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big"))
 
 
 def _detach(signature: Element) -> None:

@@ -2,7 +2,8 @@
 
 Two kinds of messages. *Bent*: a right, signed message changed without any key, which must be refused or say what was
 signed. *Signed after bending*: what an odd or hostile provider could send, which must end in a refusal or in the name
-that stands in its NameID. Whatever else happens is written to a folder, with the keys of the run: make a test of it.
+that stands in its NameID. What is accepted must have signatures that libxmlsec verifies as well, which the gate does
+not ask. Whatever else happens is written to a folder, with the keys of the run: make a test of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lxml import etree
 
 from sso_gate.errors import Refused
 from sso_gate.identity import Identity
-from tests.support.saml_forge import NOW, SAML, assertion_of, encode, encrypt, reparsed, sign
+from tests.support.saml_forge import DS, NOW, SAML, assertion_of, encode, encrypt, reparsed, sign
 from tests.unit.protocols.saml.bending import bend_bytes, bend_tree
 from tests.unit.protocols.saml.world import World
 
@@ -108,6 +109,8 @@ class Run:
             self.outcomes["accepted"] += 1
             if not (identity in provable() if signed else named(data, identity)):
                 self.keep(data, "identity")
+            if not libxmlsec_agrees(data, world().idp.certificate):
+                self.keep(data, "libxmlsec")
         spent = time.process_time() - began
         self.slowest = max(self.slowest, spent)
         if spent > MAX_SECONDS:
@@ -119,6 +122,23 @@ class Run:
         (FOUND / "own.pem").write_text(world().own.private_key_pem)
         (FOUND / "idp.pem").write_text(world().idp.certificate)
         (FOUND / f"{what}-{self.rng.randrange(1 << 30):08x}.xml").write_bytes(data)
+
+
+def libxmlsec_agrees(data: bytes, certificate: str) -> bool:
+    """Return whether every signature that can be seen in a message holds for libxmlsec too; each is the parent's."""
+    root = etree.fromstring(data, etree.XMLParser(collect_ids=False))  # an xml:id is none of SAML's
+    return all(_holds(element, certificate) for element in root.iter(f"{DS}Signature"))
+
+
+def _holds(element: Any, certificate: str) -> bool:
+    context: Any = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(certificate, xmlsec.constants.KeyDataFormatCertPem, None)
+    context.register_id(element.getparent(), "ID")
+    try:
+        context.verify(element)
+    except xmlsec.Error:
+        return False
+    return True
 
 
 def evil(tree: Any) -> Any:

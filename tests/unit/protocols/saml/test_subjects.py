@@ -140,7 +140,16 @@ def test_a_name_id_that_is_an_address_comes_first(world):
 
 @pytest.mark.parametrize(
     "address",
-    ["ana", "@acme.example", "ana@", "ana @acme.example", "ana@acme.example\u202e", "a@" + "b" * 254, "a\nb@c.d"],
+    [
+        "ana",
+        "@acme.example",
+        "ana@",
+        "ana @acme.example",
+        "ana@other.example@acme.example",
+        "ana@acme.example\u202e",
+        "a@" + "b" * 254,
+        "a\nb@c.d",
+    ],
 )
 def test_what_is_no_address_is_none(world, address):
     assert email_of(world, {"mail": [address]}) is None
