@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring_ascii as _text
 from typing import Any
 
-from sso_gate.audit.event import MAX_TEXT, Actor, Client, Event, Via
+from sso_gate.audit.event import MAX_TEXT, Actor, Client, Event, SeatCount, Via
 from sso_gate.clock import iso
 from sso_gate.refusals import REFUSALS
 
@@ -44,19 +44,21 @@ def canonical_form(event: Event) -> tuple[str, str]:
     kept = _Kept()
     # In this order, which is that of the text: whoever reads what was kept finds it as it always was.
     check, actor = _hidden("check", event.check[:MAX_TEXT], kept), _actor(event.actor, kept)
-    target, via = _hidden("target", event.target[:MAX_TEXT], kept), _via(event.via, kept)
-    client = _client(event.client, kept)
-    changes = _line(_hidden("changes", event.changes, kept)) if event.changes else "{}"
+    target, via = _target(event, kept), _via(event.via, kept)
+    origin = event.origin
+    client, request = _client(origin, kept), _request(origin)
+    changes = _changes(event.changes, kept) if event.changes else "{}"
     at, reason = iso(event.at), event.reason
     first = iso(event.repeat_first) if event.repeat_first else at
-    seat = f'{{"limit":{event.seat.limit},"used":{event.seat.used}}}' if event.seat else "null"
+    seat = _seat(event.seat) if event.seat else "null"
+    session = _text(event.actor.session) if event.actor.session else "null"
     # Written out: an encoder that looks at what it is given takes three times as long, and every login has one event.
     return (
         f'{{"v":1,"id":{_text(event.id)},"time":"{at}","organization":{_text(event.organization)}'
         f',"action":{_text(event.action)},"outcome":"{event.outcome}","reason":{_text(reason) if reason else "null"}'
         f',"check":{_text(check)},"severity":{_text(REFUSALS[reason].severity) if reason else _LOW}'
-        f',"reference":{_text(event.reference)},"actor":{actor},"target":{_text(target)}'
-        f',"via":{via},"client":{client},"request":{{"id":{_text(event.client.request_id)}}}'
+        f',"reference":{_text(event.reference)},"actor":{actor},"target":{target}'
+        f',"via":{via},"client":{client},"request":{request},"session":{session}'
         f',"seat":{seat},"changes":{changes}'
         f',"repeat":{{"count":{event.repeat_count},"first":"{first}"}}}}'
     ), kept.line()
@@ -93,6 +95,29 @@ def _via(via: Via, kept: _Kept) -> str:
         f',"initiated":"{via.initiated}","mfa":{factors}'
         f',"assertion_id":"{_hide("via.assertion_id", via.assertion_id, kept)}"}}'
     )
+
+
+def _target(event: Event, kept: _Kept) -> str:
+    if not (event.target or event.target_name):
+        return "null"
+    which = _hidden("target.id", event.target[:MAX_TEXT], kept)
+    name = _hide("target.name", event.target_name, kept)
+    return f'{{"type":"{event.target_type}","id":{_text(which)},"name":"{name}"}}'
+
+
+def _changes(changes: Mapping[str, Any], kept: _Kept) -> str:
+    """Most have nothing to hide, which the text as a whole shows."""
+    text = _line(changes)
+    return _line(_hidden("changes", changes, kept)) if "@" in text or COMMITMENT in text else text
+
+
+def _seat(seat: SeatCount) -> str:
+    policy = f'"{seat.policy}"' if seat.policy else "null"
+    return f'{{"limit":{seat.limit},"used":{seat.used},"policy":{policy}}}'
+
+
+def _request(client: Client) -> str:
+    return f'{{"id":{_text(client.request_id)},"method":{_text(client.method)},"route":{_text(client.route)}}}'
 
 
 def _client(client: Client, kept: _Kept) -> str:
@@ -144,4 +169,4 @@ def readable(canonical: str, personal: Mapping[str, str]) -> dict[str, Any]:
 
 
 # Made once: `json.dumps` makes a new encoder at every call that names separators.
-_line = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_line = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=dict).encode

@@ -5,9 +5,9 @@ Common Event Format, implementation standard (header, extension, encoding rules)
 """
 
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 
+from sso_gate.audit.origin import plain_address
 from sso_gate.clock import to_micros
 
 _SEVERITIES = {"low": 3, "medium": 6, "high": 8}
@@ -26,7 +26,8 @@ def _name(event: dict[str, Any]) -> str:
 
 
 def _fields(event: dict[str, Any]) -> dict[str, Any]:
-    actor, via, client, seat = event["actor"], event["via"], event["client"], event["seat"] or {}
+    actor, via, client, request = event["actor"], event["via"], event["client"], event["request"]
+    seat, target = event["seat"] or {}, event["target"] or {}
     return {
         "rt": to_micros(datetime.fromisoformat(event["time"])) // 1000,
         "externalId": event["id"],
@@ -35,17 +36,22 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
         "reason": event["reason"],
         "suid": actor["id"],
         "suser": actor["name"],
-        "duser": event["target"],
+        "duid": target.get("id"),
+        "duser": target.get("name"),
         "destinationServiceName": _PRODUCT,
         **_address(client["ip"]),
         "requestClientApplication": client["ua"],
+        "requestMethod": request["method"],
         "app": via["protocol"],
         "msg": event["check"],
-        **_labelled("cs1", "requestId", event["request"]["id"]),
+        **_labelled("cs1", "requestId", request["id"]),
         **_labelled("cs2", "organization", event["organization"]),
         **_labelled("cs3", "reference", event["reference"]),
         **_labelled("cs4", "connection", via["connection"]),
         **_labelled("cs5", "chainHash", event["chain"]["hash"]),
+        **_labelled("cs6", "session", event["session"]),
+        **_labelled("flexString1", "route", request["route"]),
+        **_labelled("flexString2", "seatPolicy", seat.get("policy")),
         **_labelled("cn1", "position", event["chain"]["pos"]),
         **_labelled("cn2", "seatLimit", seat.get("limit")),
         **_labelled("cn3", "seatsUsed", seat.get("used")),
@@ -59,11 +65,8 @@ def _labelled(name: str, label: str, value: Any) -> dict[str, Any]:
 
 def _address(text: str) -> dict[str, Any]:
     """An address has a field of its own by its kind; what is none, or was erased, has no field."""
-    try:
-        found = ip_address(text)
-    except ValueError:
-        return {}
-    return {"src": text} if found.version == 4 else _labelled("c6a2", "Source IPv6 Address", text)
+    address = plain_address(text)
+    return _labelled("c6a2", "Source IPv6 Address", address) if ":" in address else {"src": address}
 
 
 def _header(text: str) -> str:

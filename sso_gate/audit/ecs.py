@@ -1,13 +1,13 @@
 """An event in the words of the Elastic Common Schema 8.17, for Elastic and whatever reads it.
 
 What the schema has no word for stands under `labels`, as text. Source: ECS field reference (base, event, user, source,
-organization, service, user_agent); allowed values of `event.category` and `event.type`.
+organization, service, user_agent, http, group); allowed values of `event.category` and `event.type`.
 """
 
-from contextlib import suppress
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
+
+from sso_gate.audit.origin import plain_address
 
 VERSION = "8.17.0"
 _SEVERITIES = MappingProxyType({"low": 3, "medium": 6, "high": 8})
@@ -40,7 +40,7 @@ def ecs_event(event: dict[str, Any]) -> dict[str, Any]:
         "service": {"name": "sso-gate", "type": "sso-gate"},
         "labels": _labels(event),
         **_user(event),
-        **_origin(event["client"]),
+        **_origin(event),
     }
     if event["check"]:
         mapped["message"] = event["check"]
@@ -63,36 +63,51 @@ def _kind(action: str) -> tuple[list[str], list[str]]:
 
 
 def _user(event: dict[str, Any]) -> dict[str, Any]:
-    actor, target = event["actor"], event["target"]
-    user = {"id": actor["id"], "name": actor["name"], "email": actor["name"] if "@" in actor["name"] else ""}
-    found: dict[str, Any] = {name: value for name, value in user.items() if value}
-    if target.startswith("mem_"):
-        found["target"] = {"id": target}
-    return {"user": found} if found else {}
+    """Who did it, and the person or the group that it was done to."""
+    target = event["target"] or {"type": ""}
+    user: dict[str, Any] = _person(event["actor"])
+    if target["type"] == "member":
+        user["target"] = _person(target)
+    group = _known(id=target["id"], name=target["name"]) if target["type"] == "group" else {}
+    return _known(user=user, group=group)
 
 
-def _origin(client: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with suppress(ValueError):  # no address, one that was erased, or a unix socket
-        found["source"] = {"ip": str(ip_address(client["ip"]))}
-    if client["ua"]:
-        found["user_agent"] = {"original": client["ua"]}
-    return found
+def _person(thing: dict[str, Any]) -> dict[str, Any]:
+    return _known(id=thing["id"], name=thing["name"], email=thing["name"] if "@" in thing["name"] else "")
+
+
+def _known(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _origin(event: dict[str, Any]) -> dict[str, Any]:
+    client, request = event["client"], event["request"]
+    return _known(
+        source=_known(ip=plain_address(client["ip"])),
+        user_agent=_known(original=client["ua"]),
+        http=_known(request=_known(id=request["id"], method=request["method"])),
+    )
 
 
 def _labels(event: dict[str, Any]) -> dict[str, str]:
     """What has no field of its own; labels are flat, and texts."""
-    via, seat = event["via"], event["seat"] or {}
+    via, seat, target = event["via"], event["seat"] or {}, event["target"] or {}
     named = {
         "reference": event["reference"],
         "actor_type": event["actor"]["type"],
-        "target": event["target"],
+        "target": target.get("id"),
+        "target_type": target.get("type"),
+        "target_name": target.get("name"),
         "connection": via["connection"],
         "protocol": via["protocol"],
         "mfa": via["mfa"],
-        "request_id": event["request"]["id"],
+        "token": via["token"],
+        "initiated": via["initiated"],
+        "route": event["request"]["route"],
+        "session": event["session"],
         "seat_limit": seat.get("limit"),
         "seat_used": seat.get("used"),
+        "seat_policy": seat.get("policy"),
         "repeat": event["repeat"]["count"],
         "chain_hash": event["chain"]["hash"],
     }

@@ -2,14 +2,15 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from sso_gate.clock import to_micros
+from sso_gate.clock import Clock, to_micros
 from sso_gate.errors import Reason
-from sso_gate.identity import Identity
+from sso_gate.identity import Identity, new_id
 
 # Crockford's base 32: no I, L, O or U, so a reference can be read out to the help desk.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,7 +29,6 @@ class Action(StrEnum):
     SESSION_REVOKE = "session.revoke"
     SEAT_GRANT = "seat.grant"
     SEAT_RELEASE = "seat.release"
-    SEAT_REASSIGN = "seat.reassign"
     SEAT_ASK = "seat.ask"
     SEAT_HOLD = "seat.hold"
     SEAT_DECLINE = "seat.decline"
@@ -41,10 +41,11 @@ class Action(StrEnum):
     ORGANIZATION_UPDATE = "organization.update"
     CONNECTION_CREATE = "connection.create"
     CONNECTION_UPDATE = "connection.update"
+    CONNECTION_CERTIFICATE = "connection.certificate.change"
     CONNECTION_DELETE = "connection.delete"
     CONNECTION_TEST = "connection.test"
+    DOMAIN_VERIFY = "domain.verify"
     NOTIFICATION_UPDATE = "notification.update"
-    MEMBER_LIST = "member.list"
     ROLE_CHANGE = "admin.role.change"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action, not a secret
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - an action, not a secret
@@ -75,7 +76,6 @@ class Action(StrEnum):
     STREAM_DELETE = "audit.stream.delete"
     STREAM_TEST = "audit.stream.test"
     STREAM_FAIL = "audit.stream.fail"
-    INVOICE_ISSUE = "invoice.issue"
     BILLING_UPDATE = "billing.update"
     BREAKGLASS_ISSUE = "breakglass.issue"
     BREAKGLASS_USE = "breakglass.use"
@@ -83,15 +83,36 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """Where it came from: the address as the nearest trusted proxy tells it, the program's name for itself, and the
+    request: its id is that of the log lines, `route` the pattern that its path fits, since a path may hold a ticket.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+    method: str = ""
+    route: str = ""
+
+
+NOWHERE = Client()
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who did it. Personal data: `name` (an email for people, a token's name for programs) and `subject`, the name that
     the identity provider has for the person.
+
+    `session` is the mark of the session in which they did it, or which they were given; `client` is where they did it
+    from, for the events that do not say so themselves.
     """
 
     type: ActorType
     id: str = ""
     name: str = ""
     subject: str = ""
+    session: str = ""
+    client: Client = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +138,22 @@ class Via:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Where it came from: the address as the nearest trusted proxy tells it, and the program's name for itself."""
-
-    address: str = ""
-    user_agent: str = ""
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class SeatCount:
-    """The seats at the instant of the decision."""
+    """The seats at the instant of the decision; `policy` is what the organization chose for provisioning into a full
+    house, empty where nothing was provisioned.
+    """
 
     limit: int
     used: int
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened, once. `reason` is set exactly where the outcome is `denied`; `login_id` names a proof used up;
     `repeat_count` equal refusals since `repeat_first` are told by this one event.
+
+    `target` is the id of what it was done to, `target_name` what people call it: of a member, their address.
     """
 
     id: str
@@ -147,9 +164,10 @@ class Event:
     reason: Reason | None = None
     reference: str = ""
     via: Via = Via()
-    client: Client = Client()
+    client: Client = NOWHERE
     seat: SeatCount | None = None
     target: str = ""
+    target_name: str = ""
     check: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
     login_id: str | None = None
@@ -161,6 +179,49 @@ class Event:
     def outcome(self) -> Literal["success", "denied"]:
         """Whether it was done."""
         return "denied" if self.reason else "success"
+
+    @property
+    def origin(self) -> Client:
+        """Where it came from, as the event itself says, or else whoever did it."""
+        return self.actor.client if self.client is NOWHERE else self.client
+
+    @property
+    def target_type(self) -> str:
+        """What kind of thing it was done to; empty where it was nothing with an id or a name of its own."""
+        if not (self.target or self.target_name):
+            return ""
+        kind = _KINDS.get(self.target.partition("_")[0])
+        return kind or next((kind for head, kind in _KINDS_BY_ACTION if self.action.startswith(head)), "")
+
+
+# Ids say what they are of. A connection's is a word of the organization's, and what a client of SCIM asked for may be
+# anything.
+_KINDS = {"mem": "member", "grp": "group", "tok": "token", "brk": "emergency_code", "str": "stream", "exp": "export"}
+_KINDS_BY_ACTION = (
+    ("connection.", "connection"),
+    ("domain.", "domain"),
+    ("scim.user.", "member"),
+    ("scim.group.", "group"),
+    ("seat.", "member"),
+)
+
+
+def new_event(
+    clock: Clock,
+    organization: str,
+    action: Action,
+    by: Actor,
+    *,
+    target: str = "",
+    target_name: str = "",
+    seat: SeatCount | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Event:
+    """Return the event of something that was done just now."""
+    event_id, now, told = new_id("evt", clock), clock.now(), dict(changes or {})
+    return Event(
+        event_id, organization, now, action, by, target=target, target_name=target_name, seat=seat, changes=told
+    )
 
 
 def new_reference() -> str:

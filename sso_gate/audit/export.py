@@ -20,21 +20,21 @@ from sso_gate.audit import chain, store
 from sso_gate.audit.canonical import readable, readable_text
 from sso_gate.audit.chain import GENESIS
 from sso_gate.audit.checkpoint import Signer, audit_keys
-from sso_gate.audit.event import Action, Actor, Client, Event
+from sso_gate.audit.event import Action, Actor, Event, new_event
 from sso_gate.audit.forms import Form, in_form
 from sso_gate.audit.merkle import Tree
 from sso_gate.audit.sealer import seal
 from sso_gate.audit.store import AuditFilter
 from sso_gate.clock import Clock, iso, to_micros
-from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_checkpoint, audit_event
 
 ROWS_AT_ONCE = 500
 CSV_COLUMNS = (
     "position", "time", "outcome", "action", "reason", "reference", "actor_type", "actor_id", "actor_name",
-    "actor_subject", "target", "connection", "protocol", "token", "initiated", "mfa", "address", "user_agent",
-    "request", "seat_limit", "seat_used", "repeat", "check", "severity", "changes", "id", "hash",
+    "actor_subject", "target_type", "target", "target_name", "connection", "protocol", "token", "initiated", "mfa",
+    "address", "user_agent", "request", "method", "route", "session", "seat_limit", "seat_used", "seat_policy",
+    "repeat", "check", "severity", "changes", "id", "hash",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -57,27 +57,23 @@ class Span:
 
 
 async def export(
-    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client | None = None
+    runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor
 ) -> tuple[Span, AsyncIterator[str]]:
     """Return what the export spans, and its lines, many in one text: `jsonl`, `csv`, `ocsf`, `ecs` or `cef`.
 
     `since` and `until` choose a span of the chain; any other filter leaves rows out, and the first line says so. The
     export itself is on record before it begins, and in it.
     """
-    event = export_event(runtime.clock, organization, wanted, form=form, by=by, client=client or Client())
+    event = export_event(runtime.clock, organization, wanted, form=form, by=by)
     await runtime.database.write(lambda tx: store.record(tx, [event]))
     return await lines(runtime, organization, wanted, form=form)
 
 
-def export_event(
-    clock: Clock, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client
-) -> Event:
+def export_event(clock: Clock, organization: str, wanted: AuditFilter, *, form: str, by: Actor) -> Event:
     """Return the event that tells of an export, without the person who was looked for."""
     names = {name: value for name, value in _words(wanted).items() if name != "person"}
     changes = {"format": form, "filter": names}
-    return Event(
-        new_id("evt", clock), organization, clock.now(), Action.AUDIT_EXPORT, by, changes=changes, client=client
-    )
+    return new_event(clock, organization, Action.AUDIT_EXPORT, by, changes=changes)
 
 
 async def lines(
@@ -210,13 +206,15 @@ def _csv_row(row: Row[Any]) -> str:
 
 
 def _cells(event: dict[str, Any], row: Row[Any]) -> list[str]:
-    actor, via, client, seat = event["actor"], event["via"], event["client"], event["seat"] or {}
+    actor, via, client, request = event["actor"], event["via"], event["client"], event["request"]
+    seat, target = event["seat"] or {}, event["target"] or {}
     changes = _json(event["changes"]).strip() if event["changes"] else ""
     cells = [
         row.position, event["time"], event["outcome"], event["action"], event["reason"], event["reference"],
-        actor["type"], actor["id"], actor["name"], actor["subject"], event["target"], via["connection"],
-        via["protocol"], via["token"], via["initiated"], via["mfa"], client["ip"], client["ua"],
-        event["request"]["id"], seat.get("limit"), seat.get("used"), event["repeat"]["count"],
+        actor["type"], actor["id"], actor["name"], actor["subject"], target.get("type"), target.get("id"),
+        target.get("name"), via["connection"], via["protocol"], via["token"], via["initiated"], via["mfa"],
+        client["ip"], client["ua"], request["id"], request["method"], request["route"], event["session"],
+        seat.get("limit"), seat.get("used"), seat.get("policy"), event["repeat"]["count"],
         event["check"], event["severity"], changes, event["id"], row.hash,
     ]  # fmt: skip
     return ["" if cell is None else str(cell) for cell in cells]

@@ -31,7 +31,7 @@ class Floods:
         """Return the reference of the flood that this refusal was counted in, or '' when it is to be written alone."""
         minute = to_micros(event.at) // to_micros(datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
         via, program = event.via, event.actor.type if event.via.token else "user"
-        words = [event.action, event.reason, event.client.address, via.connection, via.protocol, via.token, program]
+        words = [event.action, event.reason, event.origin.address, via.connection, via.protocol, via.token, program]
         field = json.dumps([minute, *words])
         digest = hashlib.sha256(field.encode()).hexdigest()[:32]
         keys = [f"sso:{{{event.organization}}}:flood:{digest}", _floods(event.organization)]

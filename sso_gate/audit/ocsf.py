@@ -4,12 +4,11 @@ Classes: Authentication 3002, Account Change 3001, Group Management 3006, Entity
 `security_control`. What OCSF has no word for stands under `unmapped`.
 """
 
-from contextlib import suppress
 from datetime import datetime
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
+from sso_gate.audit.origin import plain_address
 from sso_gate.clock import to_micros
 
 VERSION = "1.8.0"
@@ -119,22 +118,39 @@ def _metadata(event: dict[str, Any]) -> dict[str, Any]:
 
 def _unmapped(event: dict[str, Any]) -> dict[str, Any]:
     names = ("reference", "target", "seat", "changes", "repeat")
-    return {**{name: event[name] for name in names if event[name]}, "chain_hash": event["chain"]["hash"]}
+    found = {name: event[name] for name in names if event[name]}
+    if event["request"]["route"]:
+        found["route"] = event["request"]["route"]
+    return {**found, "chain_hash": event["chain"]["hash"]}
 
 
 def _about(class_uid: int, event: dict[str, Any]) -> dict[str, Any]:
     """Whom or what the event is about, as its class needs it."""
+    whom = _named(event["target"]) if event["target"] else {}
+    what = {word: whom[word] for word in ("uid", "name") if word in whom}
     match class_uid:
         case 3002:
-            return {"user": _person(event), "service": {"name": "sso-gate"}, **_protocol(event["via"])}
+            service = {"service": {"name": "sso-gate"}}
+            return {"user": _person(event), **service, **_session(event), **_protocol(event["via"])}
         case 3001:
-            changed = {"uid": event["target"]} if event["target"] else _person(event)
-            return {"user": changed, **_doer(event)}
+            return {"user": whom or _person(event), **_doer(event)}
         case 3006:
-            return {"group": {"uid": event["target"] or "unknown"}, **_doer(event)}
+            return {"group": what or {"uid": "unknown"}, **_doer(event)}
         case _:
             kind = event["action"].rpartition(".")[0]
-            return {"entity": {"uid": event["target"] or event["organization"], "type": kind}, **_doer(event)}
+            return {"entity": {"uid": event["organization"], **what, "type": kind}, **_doer(event)}
+
+
+def _named(thing: dict[str, Any]) -> dict[str, Any]:
+    """An id and a name, of people the address besides."""
+    name = thing["name"]
+    address = name if "@" in name and thing["type"] in ("user", "member") else ""
+    found = {"uid": thing["id"], "name": name, "email_addr": address}
+    return {word: value for word, value in found.items() if value}
+
+
+def _session(event: dict[str, Any]) -> dict[str, Any]:
+    return {"session": {"uid": event["session"]}} if event["session"] else {}
 
 
 def _protocol(via: dict[str, Any]) -> dict[str, Any]:
@@ -147,23 +163,21 @@ def _protocol(via: dict[str, Any]) -> dict[str, Any]:
 
 
 def _person(event: dict[str, Any]) -> dict[str, Any]:
-    actor = event["actor"]
-    user = {"uid": actor["id"], "name": actor["name"], "email_addr": actor["name"] if "@" in actor["name"] else ""}
-    return {name: value for name, value in user.items() if value} or {"name": "unknown"}
+    return _named(event["actor"]) or {"name": "unknown"}
 
 
 def _doer(event: dict[str, Any]) -> dict[str, Any]:
     actor = event["actor"]
     if actor["type"] in ("user", "admin"):
-        return {"actor": {"user": _person(event)}}
+        return {"actor": {"user": _person(event), **_session(event)}}
     return {"actor": {"app_name": actor["name"] or actor["type"], "app_uid": actor["id"] or actor["type"]}}
 
 
 def _origin(event: dict[str, Any]) -> dict[str, Any]:
-    client = event["client"]
-    found: dict[str, Any] = {}
-    with suppress(ValueError):  # no address, one that was erased, or a unix socket
-        found["src_endpoint"] = {"ip": str(ip_address(client["ip"]))}
-    if client["ua"]:
-        found["http_request"] = {"user_agent": client["ua"]}
+    client, request = event["client"], event["request"]
+    address = plain_address(client["ip"])
+    found: dict[str, Any] = {"src_endpoint": {"ip": address}} if address else {}
+    asked = {"user_agent": client["ua"], "http_method": request["method"] if request["method"] != "OTHER" else ""}
+    if any(asked.values()):
+        found["http_request"] = {name: value for name, value in asked.items() if value}
     return found

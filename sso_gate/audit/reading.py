@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from sso_gate.audit import store
-from sso_gate.audit.event import Action, Actor, Client, Event, Via, repeatable_id
+from sso_gate.audit.event import Action, Actor, Event, Via, repeatable_id
 from sso_gate.audit.sealer import seal
 from sso_gate.audit.store import AuditFilter, AuditPage, Denials, Summary
 from sso_gate.storage.runtime import Runtime
@@ -24,10 +24,9 @@ async def read(
     limit: int,
     by: Actor,
     via: Via | None = None,
-    client: Client | None = None,
 ) -> AuditPage:
     """Return a page of events. The log says once an hour that this person or program reads it, and from where."""
-    await note_read(runtime, organization, by=by, via=via, client=client)
+    await note_read(runtime, organization, by=by, via=via)
     await seal(runtime, wait=True)
     return await runtime.database.read(lambda tx: store.page(tx, organization, wanted, limit=limit))
 
@@ -41,11 +40,9 @@ class Found:
     later: str
 
 
-async def find(
-    runtime: Runtime, organization: str, name: str, *, by: Actor, client: Client | None = None
-) -> Found | None:
+async def find(runtime: Runtime, organization: str, name: str, *, by: Actor) -> Found | None:
     """Return the event with this id, or the newest with this reference; None for neither. Reading is on record."""
-    await note_read(runtime, organization, by=by, client=client)
+    await note_read(runtime, organization, by=by)
     await seal(runtime, wait=True)
     return await runtime.database.read(partial(_find, organization=organization, name=name))
 
@@ -71,15 +68,13 @@ async def denials(runtime: Runtime, organization: str, *, since: datetime, until
     return await runtime.database.read(counted)
 
 
-async def note_read(
-    runtime: Runtime, organization: str, *, by: Actor, via: Via | None = None, client: Client | None = None
-) -> None:
+async def note_read(runtime: Runtime, organization: str, *, by: Actor, via: Via | None = None) -> None:
     """Put on record that somebody reads the log, unless that was done in this hour already."""
     now = runtime.clock.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     event_id = repeatable_id(f"read|{organization}|{by.type}|{by.id}", hour)
     if not await runtime.database.read(partial(_is_noted, event_id=event_id)):
-        event = Event(event_id, organization, now, Action.AUDIT_READ, by, via=via or Via(), client=client or Client())
+        event = Event(event_id, organization, now, Action.AUDIT_READ, by, via=via or Via())
         try:
             await runtime.database.write(lambda tx: store.record(tx, [event]))
         except IntegrityError:

@@ -5,20 +5,19 @@ the commitments stay, which say nothing without the salts.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from sso_gate.audit import chain, store
 from sso_gate.audit.canonical import SALT_DIGITS
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, Event, new_event
 from sso_gate.audit.stored_exports import forget_exports
 from sso_gate.clock import Clock, to_micros
 from sso_gate.errors import InvalidInput
-from sso_gate.identity import new_id, normal_email
+from sso_gate.identity import normal_email
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_checkpoint, audit_event
 
@@ -26,6 +25,9 @@ SHORTEST_DAYS, LONGEST_DAYS = 30, 2555
 ROWS_AT_ONCE = 5000
 SEGMENTS_AT_ONCE = 1000
 MEMBER = "mem_"
+# Where the canonical form keeps names, and the columns in which what it keeps can be searched.
+ACTOR_NAME, TARGET_NAME = "actor.name", "target.name"
+_SEARCHED = {"person": ACTOR_NAME, "about": TARGET_NAME, "address": "client.ip"}
 
 
 async def retention_days(runtime: Runtime, organization: str) -> int:
@@ -48,7 +50,7 @@ async def keep_for(runtime: Runtime, organization: str, days: int, *, by: Actor)
         changes = {"days": [end.retention_days, days]}
         end.retention_days = days
         chain.save(tx, end)
-        store.record(tx, [_event(runtime.clock, organization, Action.AUDIT_RETENTION, by, changes)])
+        store.record(tx, [new_event(runtime.clock, organization, Action.AUDIT_RETENTION, by, changes=changes)])
 
     await runtime.database.write(work)
 
@@ -78,7 +80,7 @@ def _give_up(tx: Connection, *, organization: str, before: datetime, clock: Cloc
         changes = {"first": end.expired + 1, "last": upto, "root": root}
         end.expired = upto
         chain.save(tx, end)
-        store.record(tx, [_event(clock, organization, Action.AUDIT_EXPIRE, Actor("system"), changes)])
+        store.record(tx, [new_event(clock, organization, Action.AUDIT_EXPIRE, Actor("system"), changes=changes)])
 
 
 def _holds_newer(tx: Connection, organization: str, *, after: int, upto: int, than: datetime) -> bool:
@@ -100,7 +102,7 @@ async def erase(runtime: Runtime, organization: str, person: str, *, by: Actor) 
     events held some.
 
     Names, subjects, addresses and user agents go from the events that the person caused, and the email address from
-    those that tell of the person; of a member, every address that they ever came with. The record of it holds a keyed
+    those that tell of the person; of a member, every address that they ever had. The record of it holds a keyed
     hash of what was asked for alone.
     """
     wanted, changed = normal_email(person), 0
@@ -114,7 +116,7 @@ async def erase(runtime: Runtime, organization: str, person: str, *, by: Actor) 
         each = partial(_erase_some, organization=organization, email=email)
         changed += sum([erased async for erased, _ in _batches(runtime, each)])
     changes = {"events": changed, "person": runtime.keyring.keyed_hash(f"{organization} {wanted}")}
-    event = _event(runtime.clock, organization, Action.AUDIT_ERASE, by, changes)
+    event = new_event(runtime.clock, organization, Action.AUDIT_ERASE, by, changes=changes)
     await runtime.database.write(partial(_close_erasing, event=event))
     return changed
 
@@ -125,9 +127,11 @@ def _close_erasing(tx: Connection, *, event: Event) -> None:
 
 
 async def _erase_member(runtime: Runtime, organization: str, member: str) -> tuple[int, set[str]]:
-    """Erase what a member did; return how many events that were, and the email addresses that stood in them."""
+    """Erase what a member did, and their name in what was done to them; return how many events that were, and the email
+    addresses that stood in them.
+    """
     changed, emails = 0, set[str]()
-    async for erased, found in _batches(runtime, partial(_erase_done_by, organization=organization, member=member)):
+    async for erased, found in _batches(runtime, partial(_erase_member_in, organization=organization, member=member)):
         changed, emails = changed + erased, emails | found
     return changed, emails
 
@@ -147,27 +151,43 @@ async def _batches(
 def _erase_some(tx: Connection, *, organization: str, email: str, after: str) -> tuple[str, int, set[str]]:
     """Erase in the next rows; return the id to go on behind (empty: done) and how many rows were changed."""
     table = audit_event.c
-    holds = func.lower(table.personal).like(_anywhere(email), escape="!") | (table.person == email)
+    holds = or_(
+        func.lower(table.personal).like(_anywhere(email), escape="!"), table.person == email, table.about == email
+    )
     query = select(table.id, table.personal).where(table.organization == organization, table.id > after, holds)
     rows = tx.execute(query.order_by(table.id).limit(ROWS_AT_ONCE)).all()
     changed = 0
     for row in rows:
-        kept = _without(json.loads(row.personal), email)
-        if kept != row.personal:
+        before = json.loads(row.personal)
+        kept = _without(before, email)
+        if kept != before:
             changed += _keep_only(tx, row.id, kept)
     return (rows[-1].id if len(rows) == ROWS_AT_ONCE else ""), changed, set()
 
 
-def _erase_done_by(tx: Connection, *, organization: str, member: str, after: str) -> tuple[str, int, set[str]]:
-    """The same for everything that a member did; the canonical text names them by their id."""
+def _erase_member_in(tx: Connection, *, organization: str, member: str, after: str) -> tuple[str, int, set[str]]:
+    """The same for everything that a member did, and for their name in what was done to them; the canonical text names
+    them by their id.
+    """
     table = audit_event.c
-    theirs = table.body.like(_anywhere(f'"actor":{{"type":"user","id":"{member}",', quoted=True), escape="!")
-    query = select(table.id, table.personal).where(table.organization == organization, table.id > after, theirs)
+    as_actor, as_target = (f'"actor":{{"type":"user","id":"{member}",', f'"target":{{"type":"member","id":"{member}",')
+    named = or_(*(table.body.like(_anywhere(words, quoted=True), escape="!") for words in (as_actor, as_target)))
+    query = select(table.id, table.body, table.personal)
+    query = query.where(table.organization == organization, table.id > after, named)
     rows = tx.execute(query.order_by(table.id).limit(ROWS_AT_ONCE)).all()
-    names = (json.loads(row.personal).get("actor.name", "")[SALT_DIGITS:] for row in rows)
-    emails = {normal_email(name) for name in names if "@" in name}
-    changed = sum(_keep_only(tx, row.id, "{}") for row in rows if row.personal != "{}")
+    changed, emails = 0, set[str]()
+    for row in rows:
+        before = json.loads(row.personal)
+        kept = _only_target(before) if as_actor in row.body else before
+        kept = {path: salted for path, salted in kept.items() if path != TARGET_NAME or as_target not in row.body}
+        emails |= _addresses(before[path] for path in (ACTOR_NAME, TARGET_NAME) if path in before and path not in kept)
+        changed += _keep_only(tx, row.id, kept) if kept != before else 0
     return (rows[-1].id if len(rows) == ROWS_AT_ONCE else ""), changed, emails
+
+
+def _addresses(salted: Iterable[str]) -> set[str]:
+    names = (one[SALT_DIGITS:] for one in salted)
+    return {normal_email(name) for name in names if "@" in name}
 
 
 def _anywhere(text: str, *, quoted: bool = False) -> str:
@@ -176,17 +196,18 @@ def _anywhere(text: str, *, quoted: bool = False) -> str:
     return "%" + words.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
-def _keep_only(tx: Connection, event: str, kept: str) -> int:
-    left = {"personal": kept} | ({"person": "", "address": ""} if kept == "{}" else {})
+def _keep_only(tx: Connection, event: str, kept: dict[str, str]) -> int:
+    left = {"personal": json.dumps(kept, ensure_ascii=True, separators=(",", ":"))}
+    left |= {column: "" for column, path in _SEARCHED.items() if path not in kept}
     return tx.execute(update(audit_event).where(audit_event.c.id == event).values(left)).rowcount
 
 
-def _without(personal: dict[str, str], email: str) -> str:
-    if normal_email(personal.get("actor.name", "")[SALT_DIGITS:]) == email:
-        return "{}"
-    kept = {path: salted for path, salted in personal.items() if email not in normal_email(salted[SALT_DIGITS:])}
-    return json.dumps(kept, ensure_ascii=True, separators=(",", ":"))
+def _without(personal: dict[str, str], email: str) -> dict[str, str]:
+    """Return what is left of an event: of one that the person caused, the name of whom it was done to alone."""
+    is_theirs = normal_email(personal.get(ACTOR_NAME, "")[SALT_DIGITS:]) == email
+    left = _only_target(personal) if is_theirs else personal
+    return {path: salted for path, salted in left.items() if email not in normal_email(salted[SALT_DIGITS:])}
 
 
-def _event(clock: Clock, organization: str, action: Action, by: Actor, changes: dict[str, Any]) -> Event:
-    return Event(new_id("evt", clock), organization, clock.now(), action, by, changes=changes)
+def _only_target(personal: dict[str, str]) -> dict[str, str]:
+    return {TARGET_NAME: personal[TARGET_NAME]} if TARGET_NAME in personal else {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, union_all
 
 from sso_gate.audit.canonical import canonical_form, readable_text
 from sso_gate.audit.event import Action, Event
@@ -91,8 +91,9 @@ def _row(event: Event) -> dict[str, object]:
         "login_id": event.login_id,
         "attempt": event.attempt,
         "person": _word(normal_email(event.actor.name), 320) if event.actor.type == "user" else "",
+        "about": _word(normal_email(event.target_name), 320) if event.target_type == "member" else "",
         "connection": event.via.connection,
-        "address": _word(event.client.address, 64),
+        "address": _word(event.origin.address, 64),
         "repeats": event.repeat_count,
         "body": body,
         "personal": personal,
@@ -142,7 +143,7 @@ def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:
     for name in FILTERED:
         value = getattr(wanted, name)
         if value:
-            fits.append(table[name] == (normal_email(value) if name == "person" else value))
+            fits.append(_concerns(organization, normal_email(value)) if name == "person" else table[name] == value)
     if wanted.since:
         fits.append(table.happened_at >= to_micros(wanted.since))
     if wanted.until:
@@ -151,6 +152,13 @@ def _fits(organization: str, wanted: AuditFilter) -> list[ColumnElement[bool]]:
         place = int(wanted.after)
         fits.append(table.position < place if wanted.newest_first else table.position > place)
     return fits
+
+
+def _concerns(organization: str, person: str) -> ColumnElement[bool]:
+    """What they did, and what was done to them: each found by its own index, which an `or` of both would not be."""
+    seen = audit_event.alias("seen").c
+    mine = select(seen.id).where(seen.organization == organization, seen.position.is_not(None))
+    return audit_event.c.id.in_(union_all(mine.where(seen.person == person), mine.where(seen.about == person)))
 
 
 def _position(tx: Connection, organization: str, after: str) -> str:
@@ -175,7 +183,7 @@ def find(tx: Connection, organization: str, name: str) -> str | None:
 
 
 def beside(tx: Connection, organization: str, person: str, position: int) -> tuple[str, str]:
-    """Return the ids of the person's events before and after a position, each empty where there is none."""
+    """Return the ids of the events that concern the person before and after a position, or empty texts."""
     table = audit_event.c
     theirs = [*_fits(organization, AuditFilter(person=person))]
     before = select(table.id).where(*theirs, table.position < position).order_by(table.position.desc()).limit(1)

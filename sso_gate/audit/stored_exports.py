@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from sso_gate.audit import store
-from sso_gate.audit.event import Actor, Client
+from sso_gate.audit.event import Actor
 from sso_gate.audit.export import export_event, lines
 from sso_gate.audit.store import AuditFilter
 from sso_gate.clock import from_micros, to_micros
@@ -30,6 +30,7 @@ from sso_gate.storage.tables import audit_export, audit_export_part
 AT_ONCE = 10_000  # events that are sent as they are asked for
 MOST = 2_000_000  # more are for the command line, which writes to a disk of its own
 MOST_UNFINISHED = 3  # of one organization
+MOST_KEPT = 20  # of one organization: each may take as much of the database as the log itself
 KEPT_FOR = timedelta(days=7)
 LEASE = timedelta(minutes=2)
 MOST_ATTEMPTS = 5
@@ -73,20 +74,21 @@ async def is_large(runtime: Runtime, organization: str, wanted: AuditFilter) -> 
     return await runtime.database.read(lambda tx: store.exceeds(tx, organization, wanted, AT_ONCE))
 
 
-async def ask(runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor, client: Client) -> str:
+async def ask(runtime: Runtime, organization: str, wanted: AuditFilter, *, form: str, by: Actor) -> str:
     """Promise an export, put it on record, and return its id.
 
     Raises:
-        Conflict: three are being made already, or it would be too large for the database.
+        Conflict: three are being made already, twenty are kept, or it would be too large for the database.
     """
     made = new_id("exp", runtime.clock)
-    event = export_event(runtime.clock, organization, wanted, form=form, by=by, client=client)
+    event = export_event(runtime.clock, organization, wanted, form=form, by=by)
     asked = {"filter": _plain(wanted), "by": by.name}
 
     def write(tx: Connection) -> None:
-        unfinished = select(func.count()).where(_T.organization == organization, _T.done_at.is_(None))
-        if tx.execute(unfinished).scalar_one() >= MOST_UNFINISHED:
-            raise Conflict("three exports are being made already")
+        ours = select(func.count()).where(_T.organization == organization)
+        unfinished = tx.execute(ours.where(_T.done_at.is_(None))).scalar_one()
+        if unfinished >= MOST_UNFINISHED or tx.execute(ours).scalar_one() >= MOST_KEPT:
+            raise Conflict("three exports are being made already, or twenty are kept")
         expected = store.count(tx, organization, wanted, MOST + 1)
         if expected > MOST:
             raise Conflict("more events than a page can export: sso-gate audit export has no such limit")

@@ -3,8 +3,7 @@
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
-from sso_gate.identity import new_id
+from sso_gate.audit.event import Action, Actor, new_event
 from sso_gate.organizations import store as organizations
 from sso_gate.storage.runtime import Runtime
 
@@ -14,14 +13,7 @@ async def change_it_contact(runtime: Runtime, organization: str, text: str, *, b
 
     def work(tx: Connection) -> None:
         organizations.set_it_contact(tx, organization, text)
-        event = Event(
-            id=new_id("evt", runtime.clock),
-            organization=organization,
-            at=runtime.clock.now(),
-            action=Action.ORGANIZATION_UPDATE,
-            actor=by,
-            changes={"it_contact": text},
-        )
-        audit.record(tx, [event])
+        changes = {"it_contact": text}
+        audit.record(tx, [new_event(runtime.clock, organization, Action.ORGANIZATION_UPDATE, by, changes=changes)])
 
     await runtime.database.write(work)

@@ -13,9 +13,8 @@ import dns.resolver
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, new_event
 from sso_gate.errors import Conflict, NotFound
-from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
 from sso_gate.settings import parse_name_server
 from sso_gate.storage.runtime import Runtime
@@ -81,7 +80,7 @@ async def prove(runtime: Runtime, organization: str, domain: str, *, by: Actor) 
     def write(tx: Connection) -> None:
         if not organizations.add_proven_domain(tx, organization, domain, at=runtime.clock.now()):
             raise Conflict(f"{domain} is an organization's already")
-        audit.record(tx, [_event(runtime, organization, {"domain_proven": domain}, by)])
+        audit.record(tx, [new_event(runtime.clock, organization, Action.DOMAIN_VERIFY, by, target=domain)])
 
     await runtime.database.write(write)
     return looked
@@ -97,7 +96,8 @@ async def give_up(runtime: Runtime, organization: str, domain: str, *, by: Actor
     def write(tx: Connection) -> None:
         if not organizations.drop_proven_domain(tx, organization, domain):
             raise NotFound(f"{domain} was not proven")
-        audit.record(tx, [_event(runtime, organization, {"domain_removed": domain}, by)])
+        changes = {"domain_removed": domain}
+        audit.record(tx, [new_event(runtime.clock, organization, Action.ORGANIZATION_UPDATE, by, changes=changes)])
 
     await runtime.database.write(write)
 
@@ -120,14 +120,3 @@ def _resolver(runtime: Runtime) -> dns.asyncresolver.Resolver:
     if servers:
         resolver.nameservers = [dns.nameserver.Do53Nameserver(*parse_name_server(server)) for server in servers]
     return resolver
-
-
-def _event(runtime: Runtime, organization: str, changes: dict[str, object], by: Actor) -> Event:
-    return Event(
-        id=new_id("evt", runtime.clock),
-        organization=organization,
-        at=runtime.clock.now(),
-        action=Action.ORGANIZATION_UPDATE,
-        actor=by,
-        changes=changes,
-    )

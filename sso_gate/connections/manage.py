@@ -6,11 +6,10 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy.exc import IntegrityError
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, Event, new_event
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection
 from sso_gate.errors import Conflict, NotFound
-from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
 
 CONSOLE = "console"
@@ -52,8 +51,9 @@ async def change_connection(
         current = _get(tx, runtime, organization, connection_id)
         if only_if_made_by and connections.maker_of(tx, connection_id) != only_if_made_by:
             raise Conflict(f"{connection_id} is what its file says")
-        connections.change(tx, runtime.keyring, changed(current), at=runtime.clock.now())
-        audit.record(tx, [_event(runtime, current, Action.CONNECTION_UPDATE, by, changes)])
+        wanted = changed(current)
+        connections.change(tx, runtime.keyring, wanted, at=runtime.clock.now())
+        audit.record(tx, [_event(runtime, current, change_action(current, wanted), by, changes)])
 
     await runtime.database.write(write)
 
@@ -103,13 +103,13 @@ def _get(tx: Transaction, runtime: Runtime, organization: str, connection_id: st
     return found
 
 
+def change_action(before: Connection, after: Connection) -> Action:
+    """Return what the audit record calls the change: another certificate is what an attacker would want."""
+    old, new = (getattr(one.settings, "certificates", ()) for one in (before, after))
+    return Action.CONNECTION_UPDATE if old == new else Action.CONNECTION_CERTIFICATE
+
+
 def _event(runtime: Runtime, about: Connection, action: Action, by: Actor, changes: Mapping[str, object]) -> Event:
-    return Event(
-        id=new_id("evt", runtime.clock),
-        organization=about.organization,
-        at=runtime.clock.now(),
-        action=action,
-        actor=by,
-        target=about.id,
-        changes=dict(changes),
+    return new_event(
+        runtime.clock, about.organization, action, by, target=about.id, target_name=about.name, changes=changes
     )

@@ -7,9 +7,8 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, new_event
 from sso_gate.errors import InvalidInput
-from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Provisioning, WhenFull
 from sso_gate.storage.runtime import Runtime
@@ -37,14 +36,7 @@ async def change_provisioning(
         if known is None or (known.provisioning, known.scim_when_full) == (chosen, full):
             return
         organizations.set_provisioning(tx, organization, chosen, full)
-        event = Event(
-            id=new_id("evt", runtime.clock),
-            organization=organization,
-            at=runtime.clock.now(),
-            action=Action.ORGANIZATION_UPDATE,
-            actor=by,
-            changes={"provisioning": [known.provisioning, chosen], "scim_when_full": [known.scim_when_full, full]},
-        )
-        audit.record(tx, [event])
+        changes = {"provisioning": [known.provisioning, chosen], "scim_when_full": [known.scim_when_full, full]}
+        audit.record(tx, [new_event(runtime.clock, organization, Action.ORGANIZATION_UPDATE, by, changes=changes)])
 
     await runtime.database.write(work)

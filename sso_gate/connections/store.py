@@ -117,12 +117,14 @@ def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _body(settings: str) -> dict[str, Any]:
-    """Return what the text says: read once, because every message that comes in asks for its connection."""
+    """Return what the text says."""
     body: dict[str, Any] = json.loads(settings)
     return body
 
 
+@lru_cache(maxsize=1024)
 def _connection(row: Any, keyring: Keyring) -> Connection:
+    """Return what the row says: read once, because every message that comes in asks for its connection."""
     body = _body(row.settings)
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in body["settings"].items()}
     return Connection(

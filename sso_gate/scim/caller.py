@@ -4,15 +4,16 @@ Source: RFC 6750 2.1, RFC 7644 2.
 """
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
 from sso_gate.audit.flood import record_unproved
+from sso_gate.audit.origin import client_of
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.identity import new_id
 from sso_gate.organizations import store as organizations
@@ -25,7 +26,7 @@ from sso_gate.scim.values import Dialect
 from sso_gate.storage.runtime import Runtime
 from sso_gate.tokens import store as tokens
 from sso_gate.tokens.token import MAX_LENGTH, Scope, Token
-from sso_gate.web.request_state import client_address, request_id, runtime_of
+from sso_gate.web.request_state import runtime_of
 
 Kind = Literal["read", "write", "give_back"]
 WINDOW_SECONDS = 10
@@ -69,18 +70,18 @@ class Caller:
         """What remembers the words that were ignored."""
         return Recorder(self.runtime.redis, self.organization.id, self.token.id)
 
-    def event(self, action: Action, *, target: str = "") -> Event:
-        """Return an event of this client, as a success; the caller adds what it knows."""
+    def event(self, action: Action, *, event_id: str = "", reference: str = "", **parts: Any) -> Event:
+        """Return an event of this client; `parts` are those that the action has besides: target, reason, changes."""
         return Event(
-            id=new_id("evt", self.runtime.clock),
+            id=event_id or new_id("evt", self.runtime.clock),
             organization=self.organization.id,
             at=self.runtime.clock.now(),
             action=action,
             actor=Actor("scim_token", self.token.id, self.token.name),
-            reference=new_reference(),
+            reference=reference or new_reference(),
             via=Via(protocol="scim", token=self.token.id),
             client=self.client,
-            target=target,
+            **parts,
         )
 
     async def spend(self, kind: Kind) -> None:
@@ -100,7 +101,7 @@ class Caller:
         if taken - part < BUDGETS[kind]:
             rations.fill(budget, part - 1, until=now + timedelta(seconds=WINDOW_SECONDS))
         else:
-            event = replace(self.event(Action.SCIM_THROTTLE), reason=Reason.RATE_LIMITED, check=kind)
+            event = self.event(Action.SCIM_THROTTLE, reason=Reason.RATE_LIMITED, check=kind)
             await record_unproved(self.runtime, event)
             said = f"more than {BUDGETS[kind]} requests of this kind in {WINDOW_SECONDS} seconds: try again later"
             raise Rejected(429, said, reason=Reason.RATE_LIMITED).recorded()
@@ -117,8 +118,8 @@ class Caller:
     async def note_refused(self, action: Action, target: str, rejected: Rejected) -> None:
         """Put a change that was refused on the audit record where its use case has not done so."""
         if not rejected.is_on_record:
-            event = self.event(action, target=target[:64])
-            await record_unproved(self.runtime, replace(event, reason=rejected.reason, check=rejected.check))
+            event = self.event(action, target=target[:64], reason=rejected.reason, check=rejected.check)
+            await record_unproved(self.runtime, event)
 
     def _budget(self, kind: Kind) -> str:
         return f"sso:{{{self.organization.id}}}:scim-budget:{kind}:{self.token.id}"
@@ -135,9 +136,8 @@ async def caller_with(request: Request, remembered: Remembered, *, writes: bool)
     token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret))
     if token is None or organization is None:
         raise Rejected(401, "the bearer token is not valid", reason=Reason.TOKEN_INVALID)
-    client = Client(client_address(request), request.headers.get("user-agent", ""), request_id(request))
     dialect = Dialect(strict=organization.scim_mode == "strict")
-    caller = Caller(runtime, token, organization, client, dialect, remembered)
+    caller = Caller(runtime, token, organization, client_of(request), dialect, remembered)
     now = runtime.clock.now()
     ended = tokens.ended(token, now=now)
     if ended:
@@ -167,5 +167,5 @@ def _look_up(tx: Connection, secret: str) -> tuple[Token | None, Organization | 
 
 
 async def _denied(caller: Caller, status: int, reason: Reason, detail: str, check: str) -> Rejected:
-    await record_unproved(caller.runtime, replace(caller.event(Action.SCIM_AUTH), reason=reason, check=check))
+    await record_unproved(caller.runtime, caller.event(Action.SCIM_AUTH, reason=reason, check=check))
     return Rejected(status, detail, reason=reason).recorded()

@@ -1,21 +1,20 @@
 """One changing request: a transaction under the pool's lock, whose refusal undoes all of it and is on the audit record.
 
-Both in the same transaction: the audit tells what was done, or that it was not.
+What was done is told in the same transaction, what was refused in one of its own when the first is undone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from sso_gate.admission.provision import Provision, Provisioner
+from sso_gate.admission.provision import Provision, provision
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Event, SeatCount
-from sso_gate.scim import refusals
+from sso_gate.audit.event import Action, Event, SeatCount, new_reference
+from sso_gate.identity import new_id
 from sso_gate.scim.caller import Caller
 from sso_gate.scim.rejection import Rejected
-from sso_gate.storage.prepared import undone_by
 
 T = TypeVar("T")
 
@@ -26,7 +25,11 @@ class Change:
 
     caller: Caller
     provision: Provision
-    event: Event
+    action: Action
+    target: str
+    event_id: str
+    reference: str
+    target_name: str = ""
 
     @property
     def tx(self) -> Connection:
@@ -38,11 +41,34 @@ class Change:
         """The id of the organization whose token it is."""
         return self.provision.organization_id
 
-    def done(self, action: Action, target: str, changes: dict[str, Any]) -> None:
+    def about(self, target: str, name: str) -> None:
+        """Say whom or what the request is about, now that it is known."""
+        self.target, self.target_name = target, name
+
+    def done(self, action: Action, changes: dict[str, Any]) -> None:
         """Write the event of what was done."""
-        pool = self.provision.pool
-        seats = SeatCount(pool.purchased, pool.used)
-        audit.record(self.tx, [replace(self.event, action=action, target=target, changes=changes, seat=seats)])
+        self.action = action
+        audit.record(self.tx, [self._told(changes=changes)])
+
+    def denied(self, rejected: Rejected) -> Event:
+        """Return the event of a request that was not done."""
+        return self._told(reason=rejected.reason, check=rejected.check)
+
+    def _told(self, **parts: Any) -> Event:
+        return self.caller.event(
+            self.action,
+            event_id=self.event_id,
+            reference=self.reference,
+            target=self.target,
+            target_name=self.target_name,
+            seat=self._seats(),
+            **parts,
+        )
+
+    def _seats(self) -> SeatCount | None:
+        """The seats as they are now, where the request has to do with any, and what is done when they are all taken."""
+        pool = self.provision.looked
+        return SeatCount(pool.purchased, pool.used, self.caller.organization.scim_when_full) if pool else None
 
 
 async def changing(caller: Caller, action: Action, target: str, work: Callable[[Change], T]) -> T:
@@ -51,18 +77,18 @@ async def changing(caller: Caller, action: Action, target: str, work: Callable[[
     Raises:
         Rejected: by `work`; it is on the audit record then, as this action on this target unless the change says more.
     """
+    runtime, begun = caller.runtime, list[Change]()
 
-    def run(provision: Provision) -> T | Rejected:
-        change = Change(caller, provision, caller.event(action, target=target[:64]))
-        try:
-            with undone_by(Rejected, provision.tx):
-                return work(change)
-        except Rejected as rejected:
-            audit.record(provision.tx, [refusals.denied(change.event, rejected, provision.pool)])
-            return rejected.recorded()
+    def run(under_lock: Provision) -> T:
+        change = Change(caller, under_lock, action, target[:64], new_id("evt", runtime.clock), new_reference())
+        begun[:] = [change]
+        return work(change)
 
-    result = await Provisioner.of(caller.runtime).change(caller.organization.id, run)
+    try:
+        result = await provision(runtime, caller.organization.id, run)
+    except Rejected as rejected:
+        event = begun[0].denied(rejected)
+        await runtime.database.write(lambda tx: audit.record(tx, [event]))
+        raise rejected.recorded() from None
     caller.remembered.lists.forget(caller.organization.id)
-    if isinstance(result, Rejected):
-        raise result
     return result

@@ -8,6 +8,7 @@ Small limits first: what is too long, too deep or has too many terms is refused 
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sso_gate.scim.rejection import Rejected, invalid
 from sso_gate.scim.schema import Attribute, Place, ResourceType
@@ -107,6 +108,7 @@ def parse_filter(text: str, resource: ResourceType, *, aliases: bool = True) -> 
     return found
 
 
+@lru_cache(maxsize=1024)  # clients name the same few paths all day, and what a path means never changes
 def parse_path(text: str, resource: ResourceType) -> Target | None:
     """Return what a PATCH path names, or None where it is well formed and the attribute is not there.
 

@@ -4,7 +4,6 @@ Owners are named by owners: a group of SCIM makes nobody one, and takes nobody's
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 from sqlalchemy import Connection, select, update
 
@@ -38,8 +37,8 @@ def settle(tx: Connection, caller: Caller, people: Collection[str]) -> None:
             role = _in_force(Role(row.role), Role(row.listed_role), brought)
             tx.execute(update(member).where(member.c.id == row.id).values(group_role=brought, role=role))
             if role != row.role:
-                event = caller.event(Action.ROLE_CHANGE, target=row.id)
-                events.append(replace(event, changes={"role": [row.role, role]}))
+                changed = {"role": [row.role, role]}
+                events.append(caller.event(Action.ROLE_CHANGE, target=row.id, target_name=row.email, changes=changed))
     audit.record(tx, events)
 
 

@@ -32,7 +32,8 @@ def _find(change: Change, group_id: str, if_match: str) -> Group:
     group = group_rows.find(change.tx, change.organization, group_id)
     if group is None:
         raise not_there(f"Group {group_id[:64]}")
-    preconditions.require_match(if_match, group.etag)
+    change.about(group.id, group.display_name)
+    preconditions.require_match(if_match, group)
     return group
 
 
@@ -80,6 +81,7 @@ async def create(caller: Caller, body: Any, projection: Projection | None) -> Sh
 
 
 def _create(change: Change, document: Resource, links: Links) -> Group:
+    change.about("", document["displayName"])
     _require_free(change, document["displayName"])
     now = change.provision.now
     group = Group(
@@ -91,10 +93,11 @@ def _create(change: Change, document: Resource, links: Links) -> Group:
         created=now,
         changed=now,
     )
+    change.about(group.id, group.display_name)
     group_rows.add(change.tx, group)
     added, _ = _link(change, group, links)
     _settle_roles(change, added, {group.display_name})
-    change.done(Action.SCIM_GROUP_CREATE, group.id, {"attributes": sorted(document), **_recorded(added, set())})
+    change.done(Action.SCIM_GROUP_CREATE, {"attributes": sorted(document), **_recorded(added, set())})
     return group
 
 
@@ -135,7 +138,7 @@ def _change_to(change: Change, group: Group, document: Resource, links: Links) -
     renamed = group_rows.member_ids(change.tx, group.id) if "displayName" in names else set()
     _settle_roles(change, added | removed | renamed, {group.display_name, document["displayName"]})
     recorded = {"attributes": names, **_recorded(added, removed)}
-    change.done(_action(names, added, removed), group.id, recorded)
+    change.done(_action(names, added, removed), recorded)
     return saved
 
 
@@ -180,7 +183,7 @@ async def delete(caller: Caller, group_id: str, if_match: str) -> None:
         people = group_rows.member_ids(change.tx, group.id)
         group_rows.remove(change.tx, group.id)
         _settle_roles(change, people, {group.display_name})
-        change.done(Action.SCIM_GROUP_DELETE, group.id, _recorded(set(), people))
+        change.done(Action.SCIM_GROUP_DELETE, _recorded(set(), people))
 
     await changing(caller, Action.SCIM_GROUP_DELETE, group_id, work)
 

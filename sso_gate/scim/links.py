@@ -104,13 +104,13 @@ def _read_path(links: Links, operation: Operation, dialect: Dialect) -> bool:
             links.remove(named or set())
             links.add(said)
         case _:
-            _remove(links, named, said)
+            _remove(links, operation.value, named or said)  # Entra ID names them in the path or in the value
     return True
 
 
-def _remove(links: Links, named: set[str] | None, said: set[str]) -> None:
-    gone = named or said  # Entra ID names them in the path or in the value
-    if gone:
+def _remove(links: Links, value: Any, gone: set[str]) -> None:
+    """Take these out; with nobody named anywhere all of them, but an empty list names nobody and takes nobody out."""
+    if gone or value is not None:
         links.remove(gone)
     else:
         links.replace(set())

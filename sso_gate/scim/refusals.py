@@ -1,8 +1,5 @@
 """The refusals that concern seats and owners, in the words that administrators read in Entra's log and Okta's task."""
 
-from dataclasses import replace
-
-from sso_gate.audit.event import Event, SeatCount
 from sso_gate.errors import Reason
 from sso_gate.scim.rejection import Rejected
 from sso_gate.seats.ledger import Pool
@@ -38,9 +35,3 @@ def invite_only() -> Rejected:
     """Return the 403 for somebody new where people are invited and nobody else becomes a member."""
     detail = "people are invited here: an owner can let the directory create them, under Identity and access."
     return Rejected(403, f"{Reason.NOT_ASSIGNED}: {detail}", reason=Reason.NOT_ASSIGNED, check="invite_only")
-
-
-def denied(event: Event, rejected: Rejected, pool: Pool) -> Event:
-    """Return the event of the request that was not done."""
-    seats = SeatCount(pool.purchased, pool.used)
-    return replace(event, reason=rejected.reason, check=rejected.check, seat=seats)

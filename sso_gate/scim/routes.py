@@ -191,8 +191,8 @@ async def _put(kind: Kind, request: Request, caller: Caller) -> Response:
 async def _patch(kind: Kind, request: Request, caller: Caller) -> Response:
     operations = read_operations(await read_json(request, limit=kind.most_bytes), caller.dialect)
     await caller.spend(kind.budget_of_patch(operations))
-    is_asked = bool({"attributes", "excludedAttributes"} & read_query(request).keys())
-    projection = _projection(request, kind.resource) if kind.tells_patched or is_asked else None
+    tells = kind.tells_patched or bool({"attributes", "excludedAttributes"} & read_query(request).keys())
+    projection = _projection(request, kind.resource) if tells else None
     left = await kind.patch(caller, _id(request), operations, _if_match(request), projection)
     if projection is None:
         return answer(None, 204, headers={"etag": left.etag})

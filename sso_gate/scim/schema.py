@@ -93,7 +93,7 @@ EVERYWHERE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is there once, and is a key of what is remembered of paths
 class ResourceType:
     """Users or Groups: endpoint, core schema, extensions, and other names for an extension's attribute."""
 

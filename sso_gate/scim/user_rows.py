@@ -1,10 +1,10 @@
 """Rows of what clients say of members, beside the members' own."""
 
-import json
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Protocol
 
+from pydantic_core import to_json
 from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, select, update
 
 from sso_gate.clock import to_micros
@@ -56,9 +56,6 @@ _RENAME = Prepared(
 )
 _FORGET_VALUES = Prepared(delete(scim_value).where(scim_value.c.member == bindparam("which")))
 _ADD_VALUE = inserting(scim_value)
-
-
-_written = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one at every call
 
 
 def query() -> Select[Any]:
@@ -133,7 +130,7 @@ def save(
 
 def _kept(document: dict[str, Any]) -> str:
     rest = {key: value for key, value in document.items() if key not in ("userName", "externalId")}
-    text = _written(rest)
+    text = to_json(rest).decode()
     if len(text) > MAX_KEPT:
         raise invalid("invalidValue", f"more than {MAX_KEPT} characters of attributes cannot be kept of one user")
     return text

@@ -5,7 +5,6 @@ undoes the whole request and is on the audit record, in the same transaction.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -35,7 +34,8 @@ def _find(change: Change, user_id: str, if_match: str) -> Person:
     person = user_rows.find(change.tx, change.organization, user_id)
     if person is None:
         raise not_there(f"User {user_id[:64]}")
-    preconditions.require_match(if_match, person.etag)
+    change.about(person.id, person.user_name)
+    preconditions.require_match(if_match, person)
     return person
 
 
@@ -48,9 +48,9 @@ def _require_free(change: Change, user_name: str, but: str = "") -> None:
 
 def _activate(change: Change, person: Member) -> Seated:
     """Return `held` or `waiting`, or raise the 403 for the reason why there is no seat."""
-    seated = change.provision.activate(person, event=change.event.id)
+    seated = change.provision.activate(person, event=change.event_id)
     if isinstance(seated, Reason):
-        raise refusals.no_seat(seated, change.provision.pool, change.event.reference)
+        raise refusals.no_seat(seated, change.provision.pool, change.reference)
     return seated
 
 
@@ -78,6 +78,7 @@ def _read(caller: Caller, body: Any) -> Resource:
 
 
 def _create(change: Change, document: Resource) -> Person:
+    change.about("", document["userName"])
     _require_free(change, document["userName"])
     if change.caller.organization.provisioning == "invite_only":
         raise refusals.invite_only()
@@ -95,10 +96,10 @@ def _create(change: Change, document: Resource) -> Person:
         locale="",
     )
     members.add(change.tx, [member], source="scim", at=change.provision.now)
-    change.event = replace(change.event, target=member.id)
+    change.about(member.id, member.email)
     seat = _activate(change, member) if active else "none"
     _save(change, member, document, active=active)
-    change.done(Action.SCIM_USER_CREATE, member.id, {"attributes": sorted(document), "active": active, "seat": seat})
+    change.done(Action.SCIM_USER_CREATE, {"attributes": sorted(document), "active": active, "seat": seat})
     return _again(change, member.id)
 
 
@@ -154,7 +155,7 @@ def _change_to(change: Change, person: Person, make: Callable[[Resource], Resour
     if names or action is not Action.SCIM_USER_UPDATE or active is not person.active:
         before = old if person.said is not None else None
         written = _save(change, person.row, new, active=active, before=before)
-        change.done(action, person.id, {"attributes": names, "active": active})
+        change.done(action, {"attributes": names, "active": active})
         person = person.rewritten(written) if action is Action.SCIM_USER_UPDATE else _again(change, person.id)
     return person
 
@@ -173,9 +174,9 @@ def _seat(change: Change, person: Person, wish: bool | None) -> tuple[bool, Acti
     if wish is True and state is not MemberState.HELD:
         return _wake(change, person)
     if wish is False and state is not MemberState.BLOCKED:
-        change.event = replace(change.event, action=Action.SCIM_USER_DEACTIVATE)
+        change.action = Action.SCIM_USER_DEACTIVATE
         _require_dispensable(change, person)
-        change.provision.deactivate(person.member, event=change.event.id)
+        change.provision.deactivate(person.member, event=change.event_id)
         _note_sessions_ended(change, person)
         return False, Action.SCIM_USER_DEACTIVATE
     return person.active, Action.SCIM_USER_UPDATE
@@ -183,11 +184,11 @@ def _seat(change: Change, person: Person, wish: bool | None) -> tuple[bool, Acti
 
 def _wake(change: Change, person: Person) -> tuple[bool, Action]:
     if not person.active:
-        change.event = replace(change.event, action=Action.SCIM_USER_ACTIVATE)
+        change.action = Action.SCIM_USER_ACTIVATE
         _activate(change, person.member)
         return True, Action.SCIM_USER_ACTIVATE
     # They wait already, and the client says again that it wants them active.
-    held = change.provision.activate(person.member, event=change.event.id) == "held"
+    held = change.provision.activate(person.member, event=change.event_id) == "held"
     return True, Action.SCIM_USER_ACTIVATE if held else Action.SCIM_USER_UPDATE
 
 
@@ -197,8 +198,10 @@ def _require_dispensable(change: Change, person: Person) -> None:
 
 
 def _note_sessions_ended(change: Change, person: Person) -> None:
-    cause = {"cause": change.event.action}
-    audit.record(change.tx, [replace(change.caller.event(Action.SESSION_REVOKE, target=person.id), changes=cause)])
+    told = change.caller.event(
+        Action.SESSION_REVOKE, target=person.id, target_name=person.user_name, changes={"cause": change.action}
+    )
+    audit.record(change.tx, [told])
 
 
 async def delete(caller: Caller, user_id: str, if_match: str) -> None:
@@ -209,9 +212,9 @@ async def delete(caller: Caller, user_id: str, if_match: str) -> None:
         _require_dispensable(change, person)
         group_rows.forget_member(change.tx, person.id, now=change.provision.now)
         user_rows.forget(change.tx, person.id)
-        change.provision.delete(person.member, event=change.event.id)
+        change.provision.delete(person.member, event=change.event_id)
         _note_sessions_ended(change, person)
-        change.done(Action.SCIM_USER_DELETE, person.id, {"active": person.active})
+        change.done(Action.SCIM_USER_DELETE, {"active": person.active})
 
     await changing(caller, Action.SCIM_USER_DELETE, user_id, work)
 

@@ -3,8 +3,7 @@
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
-from sso_gate.identity import new_id
+from sso_gate.audit.event import Action, Actor, new_event
 from sso_gate.organizations import store as organizations
 from sso_gate.storage.runtime import Runtime
 
@@ -16,14 +15,7 @@ async def hold_for_waiting(runtime: Runtime, organization: str, *, on: bool, by:
         if organizations.holds_for_waiting(tx, organization) == on:
             return
         organizations.set_hold_for_waiting(tx, organization, on=on)
-        event = Event(
-            id=new_id("evt", runtime.clock),
-            organization=organization,
-            at=runtime.clock.now(),
-            action=Action.ORGANIZATION_UPDATE,
-            actor=by,
-            changes={"hold_for_waiting": on},
-        )
-        audit.record(tx, [event])
+        changes = {"hold_for_waiting": on}
+        audit.record(tx, [new_event(runtime.clock, organization, Action.ORGANIZATION_UPDATE, by, changes=changes)])
 
     await runtime.database.write(work)

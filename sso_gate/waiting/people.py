@@ -2,15 +2,13 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import NOWHERE, Action, Actor, Client, Event, new_event
 from sso_gate.clock import Clock
 from sso_gate.errors import Conflict, NotFound, Unavailable
-from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.seats import ledger, waitlist
@@ -27,8 +25,8 @@ SEAT_ASKED = "seat.asked"
 SEAT_DECLINED = "seat.declined"
 
 
-async def ask(runtime: Runtime, ticket: Ticket, message: str) -> None:
-    """Ask the owners for a seat; asking again replaces the message.
+async def ask(runtime: Runtime, ticket: Ticket, message: str, *, client: Client = NOWHERE) -> None:
+    """Ask the owners for a seat; asking again replaces the message. `client` is where the person asks from.
 
     Raises:
         Conflict: the person cannot ask now: a seat is theirs already, or the owners declined a few days ago.
@@ -40,15 +38,15 @@ async def ask(runtime: Runtime, ticket: Ticket, message: str) -> None:
         if not found.can_ask:
             raise Conflict("cannot ask now")
         waitlist.ask(tx, ticket.member, message, now=now)
-        actor = Actor("user", ticket.member, ticket.email)
-        audit.record(tx, [_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)])
+        actor = Actor("user", ticket.member, ticket.email, client=client)
+        audit.record(tx, [new_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor)])
         if found.asked_at is None:  # another wording of the same wish is no news for the owners
             outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
 
     await runtime.database.write(work)
 
 
-async def remind(runtime: Runtime, ticket: Ticket) -> None:
+async def remind(runtime: Runtime, ticket: Ticket, *, client: Client = NOWHERE) -> None:
     """Tell the owners once more, with the message that they have; once, a day after asking.
 
     Raises:
@@ -60,9 +58,8 @@ async def remind(runtime: Runtime, ticket: Ticket) -> None:
         if not waiting_state(tx, ticket, now=now).can_remind:
             raise Conflict("cannot remind now")
         waitlist.remind(tx, ticket.member, now=now)
-        actor = Actor("user", ticket.member, ticket.email)
-        asked = _event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, ticket.member)
-        audit.record(tx, [replace(asked, changes={"reminder": True})])
+        actor, changes = Actor("user", ticket.member, ticket.email, client=client), {"reminder": True}
+        audit.record(tx, [new_event(runtime.clock, ticket.organization, Action.SEAT_ASK, actor, changes=changes)])
         outbox.add(tx, ticket.organization, SEAT_ASKED, clock=runtime.clock, subject=ticket.member)
 
     await runtime.database.write(work)
@@ -89,7 +86,7 @@ async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Acto
             raise Conflict(f"{member.email} does not wait for a seat")
         until = now + runtime.settings.seat_hold
         pool = ledger.keep_for(tx, organization, [member.id], now=now, until=until)
-        audit.record(tx, [_event(runtime.clock, organization, Action.SEAT_HOLD, by, member.id)])
+        audit.record(tx, [_event(runtime.clock, member, Action.SEAT_HOLD, by)])
         outbox.add(tx, organization, waitlist.SEAT_HELD, clock=runtime.clock, subject=member.id)
         return pool
 
@@ -110,7 +107,7 @@ async def decline(runtime: Runtime, organization: str, email: str, answer: str, 
         if not waitlist.decline(tx, member.id, answer, now=now):
             raise NotFound(f"{email} does not wait")
         ledger.drop_hold(tx, member.id)
-        audit.record(tx, [_event(runtime.clock, organization, Action.SEAT_DECLINE, by, member.id)])
+        audit.record(tx, [_event(runtime.clock, member, Action.SEAT_DECLINE, by)])
         outbox.add(tx, organization, SEAT_DECLINED, clock=runtime.clock, subject=member.id)
         return waitlist.offer(tx, organization, clock=runtime.clock, until=now + runtime.settings.seat_hold)
 
@@ -131,5 +128,5 @@ def _member(tx: Connection, organization: str, email: str) -> Member:
     return member
 
 
-def _event(clock: Clock, organization: str, action: Action, actor: Actor, target: str) -> Event:
-    return Event(new_id("evt", clock), organization, clock.now(), action, actor, target=target)
+def _event(clock: Clock, whose: Member, action: Action, by: Actor) -> Event:
+    return new_event(clock, whose.organization, action, by, target=whose.id, target_name=whose.email)

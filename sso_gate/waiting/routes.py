@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sso_gate.audit.origin import client_of
 from sso_gate.clock import from_micros
-from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason
+from sso_gate.errors import Conflict, NotFound, Reason
 from sso_gate.members import store as members
 from sso_gate.organizations import store as organizations
 from sso_gate.refusals import REFUSALS
@@ -28,6 +29,9 @@ from sso_gate.web.templates import render
 
 POLL_SECONDS = 3
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+# More than is kept, so that a message that is too long comes back to whoever typed it.
+_TYPED = Field(4 * MESSAGE_LENGTH, multiline=True, free=True)
+_KEPT = "\n\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # the second and third are parts of emoji and of words
 
 
 async def denied(request: Request) -> Response:
@@ -67,15 +71,22 @@ async def ask_for_seat(request: Request) -> Response:
     """POST /denied/{ticket}/ask: tell the owners, or remind them. The page says what came of it."""
     runtime, ticket = runtime_of(request), await _own_ticket(request)
     text = request.path_params["ticket"]
-    try:
-        form = await read_form(request, message=Field(MESSAGE_LENGTH, multiline=True), remind=Field(1))
-    except InvalidInput as error:
-        if error.field != "message":
-            raise
-        return await _page(request, runtime, text, ticket, status=422, too_long=True)
+    form = await read_form(request, message=_TYPED, remind=Field(1))
+    message = _readable(form["message"])
+    if len(message) > MESSAGE_LENGTH:
+        return await _page(request, runtime, text, ticket, status=422, typed=message)
     with contextlib.suppress(Conflict):  # the page says how things stand now
-        await (remind(runtime, ticket) if form["remind"] else ask(runtime, ticket, form["message"]))
+        client = client_of(request)
+        if form["remind"]:
+            await remind(runtime, ticket, client=client)
+        else:
+            await ask(runtime, ticket, message, client=client)
     return RedirectResponse(f"/denied/{text}", 303)
+
+
+def _readable(text: str) -> str:
+    """Return the text without what cannot be shown, such as a tab or a change of the writing's direction."""
+    return "".join(letter if letter.isprintable() or letter in _KEPT else " " for letter in text)
 
 
 async def _own_ticket(request: Request) -> Ticket:
@@ -92,7 +103,7 @@ def _key(request: Request) -> str:
 
 
 async def _page(
-    request: Request, runtime: Runtime, text: str, ticket: Ticket, *, status: int = 403, too_long: bool = False
+    request: Request, runtime: Runtime, text: str, ticket: Ticket, *, status: int = 403, typed: str = ""
 ) -> Response:
     now = runtime.clock.now()
     organization, found, owners = await runtime.database.read(
@@ -120,7 +131,7 @@ async def _page(
         refused_at=from_micros(ticket.refused_at),
         continue_url=_continue_url(runtime, ticket),
         can_mail=bool(runtime.settings.smtp_url),
-        too_long=too_long,
+        typed=typed,
         owners=owners,
         **_state_words(found),
     )

@@ -80,6 +80,20 @@ def test_an_admission_shows_its_checks_and_leads_to_the_persons_other_events(roa
     assert event["seat"]["limit"] == 1000
 
 
+def test_a_login_and_what_was_done_in_its_session_bear_one_mark(road, look):
+    look("/settings/audit")
+    who = road.organization.email("auditor")
+    read = road.api.events(action="audit.read", person=who)
+    logins = road.api.events(action="auth.login", person=who, outcome="success")
+    assert read
+    assert {event["session"] for event in read} <= {event["session"] for event in logins}
+    assert all(re.fullmatch("[0-9a-f]{16}", event["session"]) for event in read + logins)
+    assert read[-1]["request"]["method"] == "GET"
+    assert read[-1]["request"]["route"].startswith("/settings/audit")
+    assert logins[-1]["request"]["route"].startswith("/sso/")
+    assert read[-1]["client"]["ip"]
+
+
 def test_the_page_counts_what_fits(road, look):
     who = road.newcomer()
     road.signed_in(who).close()

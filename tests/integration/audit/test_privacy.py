@@ -42,7 +42,7 @@ async def test_equal_people_have_unequal_commitments(small_log):
 async def test_readers_see_the_values(log):
     await log.sealed(1, changes={"done": ["member ana@acme.example listed"]}, target="ana@acme.example")
     event = json.loads((await log.page()).events[0])
-    assert event["actor"]["name"] == event["target"] == "ana@acme.example"
+    assert event["actor"]["name"] == event["target"]["id"] == "ana@acme.example"
     assert event["client"] == {"ip": "198.51.100.7", "ua": "Mozilla/5.0"}
     assert event["changes"] == {"done": ["member ana@acme.example listed"]}
 
@@ -76,6 +76,30 @@ async def test_a_member_is_erased_by_id_with_every_address_they_came_with(log):
     assert not [word for word in ("ana@", "ana.souza", "subject of") if word in stored]
     assert "li@acme.example" in stored
     assert len((await log.page(person="li@acme.example")).events) == 1
+    assert verify(await log.export()).findings == ()
+
+
+async def test_who_was_done_something_to_is_found_by_name_and_erased_without_whoever_did_it(log):
+    deed = {"action": Action.SEAT_RELEASE, "target": "mem_2", "target_name": "Li@acme.example"}
+    await log.sealed(1, actor=OWNER, **deed)
+    program = Actor("scim_token", "tok_1", "entra")
+    await log.sealed(1, actor=program, **{**deed, "target_name": "li.wei@acme.example"})  # the same member, renamed
+    assert len((await log.page(person="li@acme.example")).events) == 1
+    assert await retention.erase(log.runtime, log.organization, "mem_2", by=OWNER) == 2
+    stored = (await log.runtime.database.read(everything)).lower()
+    assert [word for word in ("li@acme", "li.wei") if word in stored] == []
+    assert [(await log.page(person=who)).events for who in ("li@acme.example", "li.wei@acme.example")] == [(), ()]
+    kept = json.loads((await log.page(person=OWNER.name)).events[0])
+    assert (kept["actor"]["name"], kept["target"]) == (OWNER.name, {"type": "member", "id": "mem_2", "name": ""})
+    assert verify(await log.export()).findings == ()
+
+
+async def test_erasing_who_did_it_leaves_the_name_of_whom_it_was_done_to(log):
+    await log.sealed(1, action=Action.SEAT_RELEASE, target="mem_2", target_name="li@acme.example")
+    for person in ("ana@acme.example", "mem_1"):
+        await retention.erase(log.runtime, log.organization, person, by=OWNER)
+    event = json.loads((await log.page(person="li@acme.example")).events[0])
+    assert (event["actor"]["name"], event["client"]["ip"], event["target"]["name"]) == ("", "", "li@acme.example")
     assert verify(await log.export()).findings == ()
 
 
@@ -128,7 +152,7 @@ async def test_an_address_is_no_pattern(log, pattern):
 async def test_hostile_text_is_one_line_of_json_in_every_form(log):
     await log.sealed(
         1, actor=Actor("user", "mem_1", HOSTILE, HOSTILE), client=Client("198.51.100.7", HOSTILE, "req_1"),
-        target=HOSTILE, check=HOSTILE, changes={"said": HOSTILE[:500]},
+        target=HOSTILE, target_name=HOSTILE, check=HOSTILE, changes={"said": HOSTILE[:500]},
     )  # fmt: skip
     lines = await log.export()
     assert verify(lines).findings == ()

@@ -18,10 +18,10 @@ HOSTILE = 'a|b=c\\d\r\ne\nf\x1b[31m\u2028\u2029\x00"é\u202e' + "x" * 100_000
 def line(action: Action = Action.LOGIN, **parts: Any) -> str:
     """Return an event as its JSON line, at position 7."""
     values = {
-        "actor": Actor("user", "mem_1", "ana@acme.example", "subject"),
+        "actor": Actor("user", "mem_1", "ana@acme.example", "subject", "0123456789abcdef"),
         "via": Via("acme-okta", "saml", "", "sp", True, "_a1"),
-        "client": Client("198.51.100.7", "Mozilla/5.0", "req_1"),
-        "seat": SeatCount(25, 24),
+        "client": Client("198.51.100.7", "Mozilla/5.0", "req_1", "POST", "/sso/saml/{connection}/acs"),
+        "seat": SeatCount(25, 24, "refuse"),
         "reference": "7K3M9Q2W",
         **parts,
     }
@@ -32,7 +32,7 @@ def line(action: Action = Action.LOGIN, **parts: Any) -> str:
 def hostile() -> str:
     return line(
         actor=Actor("user", "mem_1", HOSTILE), client=Client(HOSTILE, HOSTILE, "req|=\\1"), target=HOSTILE,
-        check=HOSTILE, reason=Reason.REPLAYED,
+        target_name=HOSTILE, check=HOSTILE, reason=Reason.REPLAYED,
     )  # fmt: skip
 
 
@@ -58,6 +58,9 @@ def test_a_denied_login_reads_in_cef_as_it_was():
     expected = {"externalId": "evt_1", "reason": "seat_unavailable", "suser": "ana@acme.example", "src": "198.51.100.7"}
     expected |= {"cs2": "org_1", "cs2Label": "organization", "cn1": "7", "cn2": "25", "cn3": "24", "app": "saml"}
     assert expected.items() <= found.items()
+    expected = {"requestMethod": "POST", "cs6": "0123456789abcdef", "cs6Label": "session", "flexString2": "refuse"}
+    expected |= {"flexString1": "/sso/saml/{connection}/acs", "flexString1Label": "route"}
+    assert expected.items() <= found.items()
     assert found["rt"] == str(int(AT.timestamp() * 1000))
 
 
@@ -82,7 +85,7 @@ def test_hostile_text_is_one_line_of_cef_and_says_what_was_sent():
     head, found = read_cef(text)
     assert text.isprintable()
     assert len(head) == 7
-    for name in ("suser", "duser", "msg", "requestClientApplication"):
+    for name in ("suser", "duid", "duser", "msg", "requestClientApplication"):
         assert found[name].startswith("a|b=c\\d\ne\nf [31m"), name
     assert "src" not in found
     assert found["cs1"] == "req|=\\1"
@@ -94,8 +97,9 @@ TYPES = {"access", "change", "creation", "deletion", "denied", "end", "group", "
 OF_ECS = {
     "@timestamp", "ecs.version", "event.id", "event.kind", "event.category", "event.type", "event.action",
     "event.outcome", "event.reason", "event.severity", "event.sequence", "event.provider", "organization.id",
-    "service.name", "service.type", "user.id", "user.name", "user.email", "user.target.id", "source.ip",
-    "user_agent.original", "message",
+    "service.name", "service.type", "user.id", "user.name", "user.email", "user.target.id", "user.target.name",
+    "user.target.email", "group.id", "group.name", "source.ip", "user_agent.original", "http.request.id",
+    "http.request.method", "message",
 }  # fmt: skip
 
 
@@ -106,10 +110,10 @@ def flat(value: dict[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("reason", [None, Reason.SEAT_UNAVAILABLE])
+@pytest.mark.parametrize(("reason", "target"), [(None, "grp_1"), (Reason.SEAT_UNAVAILABLE, "mem_2")])
 @pytest.mark.parametrize("action", Action)
-def test_every_action_has_only_fields_and_words_of_the_common_schema(action, reason):
-    event = json.loads(in_form("ecs", line(action, reason=reason, target="mem_2", check="why")))
+def test_every_action_has_only_fields_and_words_of_the_common_schema(action, reason, target):
+    event = json.loads(in_form("ecs", line(action, reason=reason, target=target, target_name="a@b.example", check="w")))
     names = flat(event)
     assert {name for name in names if not name.startswith("labels.")} <= OF_ECS
     assert all(isinstance(value, str) for value in event["labels"].values())
@@ -127,6 +131,9 @@ def test_a_login_reads_in_ecs_as_the_start_of_an_authentication():
     assert event["labels"]["mfa"] == "true"
     created = json.loads(in_form("ecs", line(Action.SCIM_USER_CREATE)))["event"]
     assert (created["category"], created["type"]) == (["iam"], ["creation", "user"])
+    gone = json.loads(in_form("ecs", line(Action.SCIM_USER_DELETE, target="mem_2", target_name="li@acme.example")))
+    assert gone["user"]["target"] == {"id": "mem_2", "name": "li@acme.example", "email": "li@acme.example"}
+    assert (gone["http"]["request"]["method"], gone["labels"]["session"]) == ("POST", "0123456789abcdef")
     assert json.loads(in_form("ecs", hostile()))["event"]["reason"] == "replayed"
 
 

@@ -36,12 +36,12 @@ def mapped(action=Action.LOGIN, reason=None, actor=None, client=None, **parts):
         organization="org_1",
         at=datetime(2026, 11, 20, 8, tzinfo=UTC),
         action=action,
-        actor=actor or Actor("user", "mem_1", "ana@acme.example", "subject"),
+        actor=actor or Actor("user", "mem_1", "ana@acme.example", "subject", "0123456789abcdef"),
         reason=reason,
         reference="7K3M9Q2W",
         via=Via("acme-okta", "saml"),
-        client=client or Client("198.51.100.7", "Mozilla/5.0", "req_1"),
-        seat=SeatCount(25, 25),
+        client=client or Client("198.51.100.7", "Mozilla/5.0", "req_1", "POST", "/scim/v2/Users"),
+        seat=SeatCount(25, 25, "refuse"),
         **parts,
     )
     body, personal = canonical_form(event)
@@ -51,7 +51,8 @@ def mapped(action=Action.LOGIN, reason=None, actor=None, client=None, **parts):
 @pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize("reason", [None, Reason.SEAT_UNAVAILABLE])
 def test_every_action_is_valid(action, reason):
-    assert problems(mapped(action, reason, target="thing_1", changes={"a": [1, 2]})) == []
+    for target in ("thing_1", "mem_1"):
+        assert problems(mapped(action, reason, target=target, target_name="a@b.example", changes={"a": [1, 2]})) == []
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -80,7 +81,16 @@ def test_a_login_refused_for_want_of_a_seat_reads_as_blocked():
     assert event["auth_protocol_id"] == 5
     assert event["metadata"]["sequence"] == 7
     assert event["time"] == 1795161600000
-    assert event["unmapped"]["seat"] == {"limit": 25, "used": 25}
+    assert event["unmapped"]["seat"] == {"limit": 25, "used": 25, "policy": "refuse"}
+    assert event["session"] == {"uid": "0123456789abcdef"}
+    assert event["http_request"] == {"user_agent": "Mozilla/5.0", "http_method": "POST"}
+
+
+def test_a_change_of_an_account_names_whose_it_is_and_who_did_it():
+    event = mapped(Action.SCIM_USER_DEACTIVATE, target="mem_2", target_name="li@acme.example")
+    assert event["user"] == {"uid": "mem_2", "name": "li@acme.example", "email_addr": "li@acme.example"}
+    assert event["actor"]["user"]["name"] == "ana@acme.example"
+    assert event["actor"]["session"] == {"uid": "0123456789abcdef"}
 
 
 def test_a_revoked_session_reads_as_access_revoked():

@@ -196,6 +196,8 @@ def test_the_ways_in_which_members_come_and_go():
     assert links({"op": "remove", "path": several}) == (False, set(), {"a", "b"}, [])
     assert links({"op": "replace", "path": "members", "value": [{"value": "a"}]}) == (True, {"a"}, set(), [])
     assert links({"op": "remove", "path": "members"}) == (True, set(), set(), [])
+    assert links({"op": "remove", "path": "members", "value": None}) == (True, set(), set(), [])
+    assert links({"op": "remove", "path": "members", "value": []}) == (False, set(), set(), []), "nobody is named"
     urn = "urn:ietf:params:scim:schemas:core:2.0:Group:members"
     assert links(
         {"op": "add", "path": urn, "value": [{"value": "a"}]}, {"op": "remove", "path": f'{urn}[value eq "a"]'}

@@ -78,7 +78,9 @@ async def test_the_sixth_of_five_is_refused_with_the_remedy_and_leaves_no_row(sc
     event = (await scim.events())[-1]
     assert (event["action"], event["outcome"], event["reason"]) == ("scim.user.create", "denied", "seat_unavailable")
     assert event["reference"] == body[SEAT_ERROR]["reference"]
-    assert event["seat"] == {"limit": 5, "used": 5}
+    assert event["seat"] == {"limit": 5, "used": 5, "policy": "refuse"}
+    assert event["target"]["name"] == f"late@{scim.organization.slug}.example"
+    assert (event["request"]["method"], event["request"]["route"]) == ("POST", "/scim/v2/Users")
     assert event["via"]["protocol"] == "scim"
     assert event["actor"]["type"] == "scim_token"
 
@@ -217,7 +219,9 @@ async def test_sessions_end_before_the_reply_and_no_login_revives_whom_scim_deac
     assert isinstance(denied, Denied)
     assert denied.reason is Reason.MEMBER_DEACTIVATED
     revoked = await scim.events(action="session.revoke")
-    assert [(one["target"], one["changes"]["cause"]) for one in revoked] == [(found["id"], "scim.user.deactivate")]
+    assert [(one["target"]["id"], one["changes"]["cause"]) for one in revoked] == [
+        (found["id"], "scim.user.deactivate")
+    ]
     assert (await scim.activate(found["id"], True)).status_code == 200
     assert await sessions.find(admitted.token, now=scim.gate.runtime.clock.now()) is None
     assert isinstance(await scim.gate.login(ana), Admission)
@@ -318,7 +322,7 @@ async def test_a_client_that_may_keep_people_waiting_gets_201_and_the_next_seat_
     await scim.send("DELETE", f"/Users/{users[0]['id']}")
     assert (await scim.gate.pool(scim.organization.id)).reserved == 1
     [kept] = await scim.events(action="seat.hold")
-    assert (kept["actor"]["type"], kept["target"], kept["seat"]["used"]) == ("system", waiting["id"], 4)
+    assert (kept["actor"]["type"], kept["target"]["id"], kept["seat"]["used"]) == ("system", waiting["id"], 4)
     assert isinstance(await scim.gate.login(person(scim.organization, "late")), Admission)
     assert (await scim.get(f"/Users/{waiting['id']}")).json()[SEAT]["seat"] == "held"
 
