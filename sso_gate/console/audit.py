@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sso_gate.audit import proving, reading, retention, stored_exports
-from sso_gate.audit.event import Action, Client
+from sso_gate.audit.event import Action
 from sso_gate.audit.export import export
 from sso_gate.audit.store import FILTERED, AuditFilter
 from sso_gate.connections import store as connections
@@ -23,7 +23,6 @@ from sso_gate.errors import InvalidInput, NotFound, Reason
 from sso_gate.login.answer import kept_answer
 from sso_gate.members.roles import Area, Permission
 from sso_gate.web.limits import Field, read_query
-from sso_gate.web.request_state import client_address, request_id
 from sso_gate.web.templates import render
 
 PAGE = 50
@@ -41,11 +40,14 @@ FILES = {
 
 async def listing(request: Request) -> Response:
     """The events that fit the filters, fifty at a time, and how many those are."""
-    at = await visit(request, Area.AUDIT)
-    asked = asked_for(request)
+    return await list_page(request, await visit(request, Area.AUDIT), asked_for(request))
+
+
+async def list_page(request: Request, at: Visit, asked: Mapping[str, str], *, problem: str = "") -> Response:
+    """Return the page of what these words ask for; `problem` says why no file was made of it."""
     wanted = wanted_by(asked, at.runtime.clock.now())
     log, runtime = at.organization.id, at.runtime
-    found = await reading.read(runtime, log, wanted, limit=PAGE, by=at.actor, client=client_of(request))
+    found = await reading.read(runtime, log, wanted, limit=PAGE, by=at.actor)
     begin, end = audit_chart.span(wanted.since, wanted.until, runtime.clock.now())
     denied = await reading.denials(runtime, log, since=begin, until=end)
     kept = {name: word for name, word in asked.items() if word and name != "after"}
@@ -53,6 +55,7 @@ async def listing(request: Request) -> Response:
     return render(
         request,
         "console/audit.html",
+        HTTPStatus.CONFLICT if problem else HTTPStatus.OK,
         frame=await at.frame(),
         events=[json.loads(event) for event in found.events],
         summary=await reading.summary(runtime, log, wanted),
@@ -73,6 +76,7 @@ async def listing(request: Request) -> Response:
         older=f"?{urlencode({**kept, 'after': found.next_after})}" if found.next_after else "",
         newer=f"/settings/audit?{urlencode(kept)}" if asked["after"] else "",
         api_query=f"{runtime.settings.origin}/api/v1/audit-events?{urlencode(api)}",
+        errors=[{"field": "exports", "text": problem}] if problem else [],
     )
 
 
@@ -87,9 +91,7 @@ async def download(request: Request) -> Response:
     if await stored_exports.is_large(at.runtime, at.organization.id, wanted):
         kept = {name: word for name, word in asked.items() if word and name != "after"}
         return RedirectResponse(f"/settings/audit?{urlencode(kept)}#exports", HTTPStatus.SEE_OTHER)
-    span, blocks = await export(
-        at.runtime, at.organization.id, wanted, form=form, by=at.actor, client=client_of(request)
-    )
+    span, blocks = await export(at.runtime, at.organization.id, wanted, form=form, by=at.actor)
     headers = file_headers(at, form, f"{span.first}-{span.last}")
     return StreamingResponse(blocks, media_type=media_type, headers=headers)
 
@@ -105,7 +107,7 @@ async def one(request: Request) -> Response:
     at = await visit(request, Area.AUDIT)
     name = request.path_params["event"]
     wanted = name if name.startswith("evt_") else audit_event.read_out(name)
-    found = await reading.find(at.runtime, at.organization.id, wanted, by=at.actor, client=client_of(request))
+    found = await reading.find(at.runtime, at.organization.id, wanted, by=at.actor)
     if found is None:
         raise NotFound("no such event")
     event: dict[str, Any] = json.loads(found.line)
@@ -156,11 +158,6 @@ def _day(asked: Mapping[str, str], name: str, *, days: int = 0) -> datetime | No
 def _names(tx: Connection, at: Visit) -> list[tuple[str, str]]:
     found = connections.of_organization(tx, at.runtime.keyring, at.organization.id)
     return [(one.id, one.name) for one in found]
-
-
-def client_of(request: Request) -> Client:
-    """Return from where the request came, for the record."""
-    return Client(client_address(request), "", request_id(request))
 
 
 def routes() -> list[Route]:

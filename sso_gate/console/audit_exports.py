@@ -8,13 +8,19 @@ from starlette.routing import Route
 
 from sso_gate.audit import reading, stored_exports
 from sso_gate.audit.stored_exports import StoredExport
-from sso_gate.console.audit import FILES, FILTERS, client_of, file_headers, wanted_by
+from sso_gate.console.audit import FILES, FILTERS, file_headers, list_page, wanted_by
 from sso_gate.console.frame import Visit, visit
-from sso_gate.errors import InvalidInput, NotFound
+from sso_gate.errors import Conflict, InvalidInput, NotFound
 from sso_gate.members.roles import Area
+from sso_gate.web.catalogues import translations
 from sso_gate.web.limits import Field, read_form
 from sso_gate.web.templates import render
 
+_ = str
+_NO_MORE = _(
+    "No further file can be made now: three are being made, twenty are kept, or more than two million events fit."
+    " A file is kept for seven days."
+)
 PATH = "/settings/audit/exports"
 _MEDIA_TYPES = dict(FILES.values())
 
@@ -25,14 +31,12 @@ async def ask(request: Request) -> Response:
     form = await read_form(request, form=Field(max_length=8, required=True), **FILTERS)
     if form["form"] not in _MEDIA_TYPES:
         raise InvalidInput("form", "expected jsonl, csv or ocsf")
-    made = await stored_exports.ask(
-        at.runtime,
-        at.organization.id,
-        wanted_by({**form, "after": ""}, at.runtime.clock.now()),
-        form=form["form"],
-        by=at.actor,
-        client=client_of(request),
-    )
+    asked = {name: form.get(name, "") for name in (*FILTERS, "after", "times")}
+    wanted = wanted_by(asked, at.runtime.clock.now())
+    try:
+        made = await stored_exports.ask(at.runtime, at.organization.id, wanted, form=form["form"], by=at.actor)
+    except Conflict:
+        return await list_page(request, at, asked, problem=translations(at.language.tag).gettext(_NO_MORE))
     return RedirectResponse(f"{PATH}/{made}", HTTPStatus.SEE_OTHER)
 
 
@@ -50,7 +54,7 @@ async def take(request: Request) -> Response:
     found = await _asked_for(request, at)
     if found.state != "ready":
         raise NotFound
-    await reading.note_read(at.runtime, at.organization.id, by=at.actor, client=client_of(request))
+    await reading.note_read(at.runtime, at.organization.id, by=at.actor)
     text = stored_exports.text_of(at.runtime, found.id)
     headers = file_headers(at, found.form, found.name)
     return StreamingResponse(text, media_type=_MEDIA_TYPES[found.form], headers=headers)

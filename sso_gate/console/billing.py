@@ -28,7 +28,6 @@ from sso_gate.web.templates import render
 
 LAST_INVOICES = 5
 FIRST_WAITING = 10
-MAX_SEATS_PER_ORDER = 10_000
 _KEY = Field(max_length=64, required=True)
 _PRICE_PROBLEMS = (purchase.BillingError, InvalidInput)
 
@@ -86,7 +85,7 @@ async def _what_if(request: Request, at: Visit) -> dict[str, object]:
     try:
         on = _day(asked["on"]) if asked["on"] else today
         what["preview"] = await purchase.preview(
-            at.runtime, organization=at.organization, add=_whole(asked["add"], at), on=on
+            at.runtime, organization=at.organization, add=_whole(asked["add"]), on=on
         )
         what["outlook"] = await _outlook(at, asked["add"])
     except _PRICE_PROBLEMS as error:
@@ -114,7 +113,7 @@ async def price(request: Request) -> Response:
     """
     at = await _buyer(request)
     try:
-        add = _whole(read_query(request, add=Field(max_length=12))["add"], at)
+        add = _whole(read_query(request, add=Field(max_length=12))["add"])
         preview = await purchase.preview(at.runtime, organization=at.organization, add=add)
     except _PRICE_PROBLEMS:
         return JSONResponse({"text": ""}, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -127,7 +126,7 @@ async def review(request: Request) -> Response:
     query = read_query(request, add=Field(max_length=12), po_number=Field(max_length=60))
     asked = query["add"]
     try:
-        quote = await purchase.review(at.runtime, organization=at.organization, add=_whole(asked, at))
+        quote = await purchase.review(at.runtime, organization=at.organization, add=_whole(asked))
     except _PRICE_PROBLEMS as error:
         return await _edit_page(request, at, asked, [price_problem(error, at.language)])
     return await _review_page(request, at, quote, po_number=query["po_number"])
@@ -205,10 +204,10 @@ async def _buyer(request: Request) -> Visit:
     return at
 
 
-def _whole(text: str, at: Visit) -> int:
+def _whole(text: str) -> int:
     digits = text.strip()
-    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= MAX_SEATS_PER_ORDER):
-        raise InvalidInput("add", f"a whole number from 1 to {written.number(at.language, MAX_SEATS_PER_ORDER)}")
+    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= purchase.MAX_SEATS_PER_ORDER):
+        raise InvalidInput("add", f"a whole number from 1 to {purchase.MAX_SEATS_PER_ORDER}")
     return int(digits)
 
 
@@ -231,7 +230,7 @@ async def _edit_page(request: Request, at: Visit, asked: str, errors: list[Probl
 async def _outlook(at: Visit, asked: str) -> purchase.WithMore | None:
     """Return how long that many more seats would last; None for what is no number of seats."""
     try:
-        return await purchase.outlook_with(at.runtime, at.organization.id, _whole(asked, at))
+        return await purchase.outlook_with(at.runtime, at.organization.id, _whole(asked))
     except InvalidInput:
         return None
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sso_gate.billing.purchase import MAX_SEATS_PER_ORDER
 from sso_gate.errors import InvalidInput
 from sso_gate.web.catalogues import translations
 from sso_gate.web.format import number
@@ -9,7 +10,6 @@ from sso_gate.web.language import Language
 
 Problem = dict[str, str]
 """`field` names the control that it is about, or is empty; `text` is the sentence."""
-MAX_SEATS = 10_000
 _ = str
 _SENTENCES = {
     "SELF_SERVICE_UNAVAILABLE": _("Seats of this contract are added by your seller. Please contact them."),
@@ -29,7 +29,7 @@ def price_problem(error: Exception, language: Language) -> Problem:
         return {"field": "", "text": said.gettext(sentence)}
     if isinstance(error, InvalidInput) and error.field == "on":
         return {"field": "on", "text": said.gettext(_("Enter a day, such as 2027-06-15"))}
-    text = said.gettext(_("Enter a whole number from 1 to %(max)s")) % {"max": number(language, MAX_SEATS)}
+    text = said.gettext(_("Enter a whole number from 1 to %(max)s")) % {"max": number(language, MAX_SEATS_PER_ORDER)}
     return {"field": "add", "text": text}
 
 

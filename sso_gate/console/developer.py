@@ -39,7 +39,7 @@ async def create(request: Request) -> Response:
     """Make a token and show its secret, which cannot be shown again."""
     at = await visit(request, Area.DEVELOPER)
     form = await read_form(request, name=Field(max_length=100), lifetime=Field(max_length=8), **_SCOPES)
-    scopes = frozenset(scope for scope in Scope if form[scope])
+    scopes = frozenset(scope for scope in _given(at) if form[scope])
     if not scopes:
         text = translations(at.language.tag).gettext(_NO_SCOPE)
         return await _page(request, at, form, [{"field": "scopes", "text": text}])
@@ -73,6 +73,11 @@ async def first_area(request: Request) -> Response:
     return RedirectResponse(f"{PREFIX}/{areas_of(visitor.member)[0]}", 302)
 
 
+def _given(at: Visit) -> list[Scope]:
+    """Return what a token may do that the visitor makes: who may not buy seats cannot have a program do it."""
+    return [scope for scope in Scope if at.may_buy or scope is not Scope.SEATS_WRITE]
+
+
 async def _page(
     request: Request, at: Visit, form: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
 ) -> Response:
@@ -83,7 +88,7 @@ async def _page(
         frame=await at.frame(),
         tokens=await living_tokens(at.runtime, at.organization.id),
         origin=at.runtime.settings.origin,
-        scopes=[str(scope) for scope in Scope],
+        scopes=[str(scope) for scope in _given(at)],
         form=form or {},
         errors=errors or [],
     )

@@ -7,7 +7,7 @@ path that does not exist. What passes here is permitted; whether it exists is th
 import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -17,7 +17,7 @@ from sso_gate.members.member import Member
 from sso_gate.members.roles import Area, Permission
 from sso_gate.web.cookies import SESSION_COOKIE
 from sso_gate.web.problems import not_found
-from sso_gate.web.request_state import state_of
+from sso_gate.web.request_state import page_of_form, state_of
 
 PREFIX = "/settings"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -99,9 +99,10 @@ def areas_of(member: Member) -> tuple[Area, ...]:
 
 
 def login_address(scope: Scope) -> str:
-    """Return the login's address that comes back to this page; a form that was sent comes back to its page alone."""
-    target = quote(scope["path"], safe="/-._~")
-    query = scope.get("query_string", b"").decode("latin-1")
-    if query and scope["method"] in SAFE_METHODS:
-        target = f"{target}?{query}"
+    """Return the login's address that comes back to this page; a form that was sent comes back to the page with it."""
+    path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
+    if scope["method"] not in SAFE_METHODS:
+        page, query = page_of_form(Request(scope))
+        path = unquote(page) or path
+    target = quote(path, safe="/-._~") + (f"?{query}" if query else "")
     return "/login?" + urlencode({"return_to": target if len(target) <= MAX_RETURN_LENGTH else PREFIX})

@@ -34,13 +34,12 @@ async def issue(request: Request) -> Response:
     """Issue a code and show it, which cannot be done again."""
     at = await visit(request, Area.ACCESS)
     form = await read_form(request, email=Field(max_length=320, required=True), connection=_CONNECTION)
+    connection = await _draft(at, form)  # first: behind the code nothing may fail, nobody would see it
     try:
         code = await issue_code(at.runtime, at.organization.id, form["email"], by=at.actor)
     except NotAnOwner as error:
         raise NotFound from error
-    return await _page(
-        request, at, HTTPStatus.CREATED, email=form["email"], code=code, connection=await _draft(at, form)
-    )
+    return await _page(request, at, HTTPStatus.CREATED, email=form["email"], code=code, connection=connection)
 
 
 async def revoke(request: Request) -> Response:

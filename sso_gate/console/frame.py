@@ -6,7 +6,9 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from sso_gate.admission.recheck import SignedIn
-from sso_gate.audit.event import Actor
+from sso_gate.audit.event import Actor, Client
+from sso_gate.audit.origin import client_of
+from sso_gate.billing.purchase import may_buy
 from sso_gate.console.door import areas_of
 from sso_gate.console.stay import Stay
 from sso_gate.errors import NotFound
@@ -49,11 +51,12 @@ class Visit:
     area: Area
     language: Language
     session: Session
+    client: Client
 
     @property
     def actor(self) -> Actor:
-        """Who is named in the audit log for what is done in this visit."""
-        return Actor("user", self.member.id, self.member.email)
+        """Who is named in the audit log for what is done in this visit, and from where."""
+        return Actor("user", self.member.id, self.member.email, session=self.session.mark, client=self.client)
 
     @property
     def came_by(self) -> str:
@@ -68,8 +71,7 @@ class Visit:
     @property
     def may_buy(self) -> bool:
         """Whether the member may add seats: an owner, unless the contract names fewer roles."""
-        allowed = self.organization.purchase_roles
-        return self.member.may(Area.BILLING) is Permission.MANAGE and (not allowed or self.member.role in allowed)
+        return may_buy(self.organization, self.member)
 
     async def frame(self) -> Frame:
         """Return the frame of the page; the banner is for those who can do something about it."""
@@ -107,4 +109,4 @@ async def visit(request: Request, area: Area) -> Visit:
     if organization is None:
         raise NotFound
     language = speak(request, saved=member.locale, default=organization.locale)
-    return Visit(runtime, organization, member, area, language, visitor.session)
+    return Visit(runtime, organization, member, area, language, visitor.session, client_of(request))

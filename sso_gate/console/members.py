@@ -67,9 +67,10 @@ async def export(request: Request) -> Response:
     """The members who are listed under these filters, all of them, as CSV."""
     at = await visit(request, Area.MEMBERS)
     wanted = _wanted(at, read_query(request, **_FILTERS))
-    found = await at.runtime.database.read(lambda tx: listed(tx, at.organization.id, wanted))
+    # In the reader's thread: 50,000 rows take most of a second, in which nobody else could log in.
+    text = await at.runtime.database.read(lambda tx: members_csv(listed(tx, at.organization.id, wanted)))
     headers = {"content-disposition": f'attachment; filename="members-{at.organization.slug}.csv"'}
-    return Response(members_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def requests(request: Request) -> Response:

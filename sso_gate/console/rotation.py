@@ -2,6 +2,7 @@
 publishes now is tried, not guessed.
 """
 
+import asyncio
 import base64
 import hashlib
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ async def rotated(flow: LoginFlow, known: Connection, answer: str, *, answered: 
     if replace(change.settings, certificates=settings.certificates) != settings:
         return None
     new = [one for one in change.settings.certificates if one not in settings.certificates]
-    signed = next((one for one in new if _has_signed(flow, known, settings, one, answer, answered)), None)
+    signed = await asyncio.to_thread(_signer, flow, known, settings, new, answer, answered)
     if signed is None:
         return None
     return Rotated(certificates_expiry([signed], now=flow.runtime.clock.now())[0], seen_of(change))
@@ -51,18 +52,19 @@ def seen_of(change: MetadataChange) -> str:
     return hashlib.sha256("\n".join(change.changes).encode()).hexdigest()
 
 
-def _has_signed(
-    flow: LoginFlow, known: Connection, settings: SamlSettings, certificate: str, answer: str, answered: datetime
-) -> bool:
-    """Return whether the answer passes the check of its signature with this certificate alone, at the time it came."""
-    try:
-        response.verify(
-            base64.b64encode(answer.encode()).decode(),
-            connection=replace(known, settings=replace(settings, certificates=(certificate,))),
-            endpoints=flow.endpoints(known),
-            keys=flow.keys.saml,
-            now=answered,
-        )
-    except Refused as refusal:
-        return refusal.reason not in KEY_REASONS
-    return True
+def _signer(
+    flow: LoginFlow, known: Connection, settings: SamlSettings, new: list[str], answer: str, answered: datetime
+) -> str | None:
+    """Return the certificate with which alone the answer passes the check of its signature, at the time it came."""
+    message = base64.b64encode(answer.encode()).decode()
+    for one in new:
+        alone = replace(known, settings=replace(settings, certificates=(one,)))
+        try:
+            response.verify(
+                message, connection=alone, endpoints=flow.endpoints(known), keys=flow.keys.saml, now=answered
+            )
+        except Refused as refusal:
+            if refusal.reason in KEY_REASONS:
+                continue
+        return one
+    return None

@@ -16,12 +16,13 @@ from starlette.routing import Route
 
 from sso_gate.audit.event import Action
 from sso_gate.console.frame import Visit, visit
-from sso_gate.errors import InvalidInput, NotFound
+from sso_gate.errors import Conflict, InvalidInput, NotFound
 from sso_gate.members.roles import Area
 from sso_gate.notify import streams, streams_log
 from sso_gate.notify.destinations import (
     MAX_URL,
-    add_webhook,
+    MOST,
+    add_destination,
     all_destinations,
     change_destination,
     check_address,
@@ -33,11 +34,13 @@ from sso_gate.notify.webhooks import new_secret
 from sso_gate.protocols.outgoing import GuardedOutgoing
 from sso_gate.storage.tables import audit_chain
 from sso_gate.web.catalogues import translations
+from sso_gate.web.format import number
 from sso_gate.web.limits import Field, read_form
 from sso_gate.web.templates import render
 
 _ = str
 BAD_URL = _("Enter an https address that can be reached from the Internet")
+_TOO_MANY = _("There are %(n)s destinations, which is the most. Remove one first.")
 _PATH = "/settings/developer/webhooks"
 # A family of events, and how the names of its actions begin.
 FAMILIES = {
@@ -46,7 +49,7 @@ FAMILIES = {
     "members": ("member.", "admin.", "scim."),
     "connections": ("connection.", "notification."),
     "secrets": ("token.", "breakglass.", "api."),
-    "audit": ("audit.", "organization."),
+    "audit": ("audit.", "organization.", "domain."),
 }
 # How far back events are delivered again, by what the form says.
 AGAIN = {"day": timedelta(days=1), "week": timedelta(days=7), "all": None}
@@ -62,20 +65,20 @@ async def listing(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Make a webhook and show its secret, which cannot be shown again."""
     at = await visit(request, Area.DEVELOPER)
-    form = await read_form(request, **_FIELDS)
+    form, secret = await read_form(request, **_FIELDS), new_secret()
     outgoing = GuardedOutgoing(at.runtime.settings.allow_private_networks)
     try:
         await check_address(at.runtime, outgoing, "webhook", form["url"])
-    except InvalidInput:
-        text = translations(at.language.tag).gettext(BAD_URL)
+        made = await add_destination(
+            at.runtime, at.organization.id, "webhook", form["url"], secret,
+            outcome="denied" if form["denied"] else "", actions=_actions(form), by=at.actor,
+        )  # fmt: skip
+    except (InvalidInput, Conflict) as error:
+        sentence = BAD_URL if isinstance(error, InvalidInput) else _TOO_MANY
+        text = translations(at.language.tag).gettext(sentence) % {"n": number(at.language, MOST)}
         return await _list_page(request, at, form, [{"field": "url", "text": text, "detail": ""}])
     finally:
         await outgoing.aclose()
-    secret = new_secret()
-    made = await add_webhook(
-        at.runtime, at.organization.id, form["url"], secret,
-        outcome="denied" if form["denied"] else "", actions=_actions(form), by=at.actor,
-    )  # fmt: skip
     return await _secret_page(request, at, await _one(at, made), secret)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from sso_gate.audit import store
 from sso_gate.audit.event import Action, Actor
 from sso_gate.clock import to_micros
-from sso_gate.errors import InvalidInput, NotFound, Reason, Refused
+from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused
 from sso_gate.notify import streams
 from sso_gate.notify.streams import Kind, Stream, shown
 from sso_gate.notify.streams_delivery import stream_event
@@ -17,6 +17,7 @@ from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_event
 
 MAX_URL = 2048
+MOST = 20  # destinations of one organization: each event is read and sent for each of them
 
 
 class Checking(Protocol):
@@ -54,18 +55,23 @@ async def all_destinations(runtime: Runtime, organization: str) -> list[Stream]:
     )
 
 
-async def add_webhook(
-    runtime: Runtime, organization: str, url: str, secret: str, *, outcome: str, actions: tuple[str, ...], by: Actor
+async def add_destination(
+    runtime: Runtime, organization: str, kind: Kind, url: str, secret: str, *, by: Actor, **wanted: Any
 ) -> str:
-    """Add a webhook that begins with what happens from now on, and return its id."""
+    """Add a destination and return its id; what is `wanted` of it is as `streams.create` has it.
+
+    Raises:
+        Conflict: the organization has as many as it may have. InvalidInput: this kind takes no such thing.
+    """
 
     def write(tx: Connection) -> str:
+        if len(streams.of_organization(tx, organization, keyring=runtime.keyring, now=runtime.clock.now())) >= MOST:
+            raise Conflict(f"an organization has {MOST} destinations at most")
         made = streams.create(
-            tx, organization, "webhook", url, secret, outcome=outcome, actions=actions,
-            keyring=runtime.keyring, clock=runtime.clock,
-        )  # fmt: skip
+            tx, organization, kind, url, secret, keyring=runtime.keyring, clock=runtime.clock, **wanted
+        )
         stream = _one(tx, runtime, organization, made)
-        changes = {"kind": "webhook", "url": shown(url), "position": stream.position}
+        changes = {"kind": kind, "url": shown(url), "position": stream.position}
         store.record(tx, [stream_event(runtime, stream, Action.STREAM_CREATE, by, changes)])
         return made
 

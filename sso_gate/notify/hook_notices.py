@@ -86,9 +86,9 @@ async def post_notice(runtime: Runtime, outgoing: Outgoing, promise: Promise) ->
     if stream is None:
         return
     body = json.dumps(promise.payload, separators=(",", ":"))
-    headers = signed_headers(stream.secrets, message=f"msg_{promise.id}", at=now, body=body)
+    ours = signed_headers(stream.secrets, message=f"msg_{promise.id}", at=now, body=body)
     try:
-        status = await outgoing.post(stream.url, body.encode("ascii"), headers)
+        status = await outgoing.post(stream.url, body.encode("ascii"), {**dict(stream.headers), **ours})
     except Refused as refused:
         status, problem = 0, str(refused)
     else:

@@ -15,6 +15,7 @@ from sso_gate.web.language import Wishes
 from sso_gate.web.templates import page_text
 
 SECONDS = 15.0
+GIVE_UP_AFTER = 120  # attempts, which is five days (RFC 5321 4.5.4.1: four to five at least)
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def _login() -> Iterator[Sample]:
 
 def _waiting() -> Iterator[Sample]:
     yield Sample("denied-blocked", "waiting/denied.html", denied("blocked"), 403)
-    yield Sample("denied-too-long", "waiting/denied.html", denied("blocked", message="x" * 300, too_long=True), 422)
+    yield Sample("denied-too-long", "waiting/denied.html", denied("blocked", typed="x" * 300), 422)
     yield Sample("denied-asked", "waiting/denied.html", denied("asked", asked_at=NOW, message="New in finance"), 403)
     yield Sample("denied-remind", "waiting/denied.html", denied("asked", asked_at=NOW, can_remind=True), 403)
     reminded = denied("asked", asked_at=NOW, reminded_at=NOW, message="New in finance")
@@ -382,7 +382,10 @@ def event(outcome: str, **values: Any) -> dict[str, Any]:
         "reference": "9Q2W7KXM",
         "actor": {"type": "user", "id": "mem_1", "name": "ana@acme.example"},
         "via": {"connection": "acme-okta", "protocol": "saml", "token": "", "initiated": "sp", "mfa": None},
+        "target": {"type": "member", "id": "mem_2", "name": "bruno.albuquerque.de.vasconcellos@filial.acme.example"},
         "client": {"ip": "198.51.100.7", "ua": ""},
+        "request": {"id": "req_1", "method": "POST", "route": "/sso/saml/{connection}/acs"},
+        "session": None,
         "seat": {"limit": 100, "used": 96},
     }
     return {**given, **values}
@@ -497,6 +500,7 @@ def _settings() -> Iterator[Sample]:
         "older": "",
         "newer": "",
         "api_query": "https://gate.example/api/v1/audit-events?",
+        "errors": [],
     }
     yield Sample("audit", "console/audit.html", log)
     exports = {
@@ -504,6 +508,7 @@ def _settings() -> Iterator[Sample]:
         for state, name, ended in (("running", "", None), ("ready", "1-41230", NOW), ("failed", "", NOW))
     }
     large = {"large": True, "kept": {"outcome": "denied"}, "stored": list(exports.values()), "mail": True}
+    large["errors"] = [{"field": "exports", "text": "No further file can be made now."}]
     yield Sample("audit-large", "console/audit.html", {**log, **large})
     for state, export in exports.items():
         context = {"frame": frame("audit"), "export": export, "mail": state != "running"}
@@ -515,7 +520,7 @@ def _settings() -> Iterator[Sample]:
 
 
 def _audit_event() -> Iterator[Sample]:
-    chain = {"chain": {"pos": 18233}, "check": "", "target": "", "repeat": {"count": 1}}
+    chain = {"chain": {"pos": 18233}, "check": "", "repeat": {"count": 1}, "session": "0123456789abcdef"}
     refused = event("denied", reason="seat_unavailable", **chain)
     one = {"frame": frame("audit"), "text": "{}", "earlier": "evt_0", "later": "evt_2", "answer": ""}
     seen = steps_until(Reason.SEAT_UNAVAILABLE, "100 / 100")

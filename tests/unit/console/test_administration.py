@@ -7,6 +7,8 @@ import pytest
 
 from sso_gate.apply.apply import apply
 from sso_gate.apply.file import read_file
+from sso_gate.members import store as members
+from sso_gate.members.roles import Role
 from tests.unit.console.gate import plain
 from tests.unit.console.test_numbers import done
 
@@ -64,11 +66,106 @@ def test_a_token_that_may_do_nothing_is_not_made(ana):
     assert 'value="Terraform"' in answer.text, "nothing has to be typed again"
 
 
+def applied(gate, before, after):
+    """The organization's file once more, with other words in it."""
+    gate.file.write_text(gate.file.read_text().replace(before, after))
+
+    async def work(runtime, _organization):
+        wanted, text = read_file(gate.file)
+        await apply(runtime, wanted, folder=gate.file.parent, text=text, name="acme.toml")
+
+    done(gate, work)
+
+
+def test_who_may_not_buy_seats_makes_no_token_that_does(gate, ana):
+    applied(gate, '["owner", "primary_owner"]', '["primary_owner"]')
+    with gate.browser("olga") as olga:
+        assert "seats:write" not in olga.get("/settings/developer").text
+        assert made_token(olga, **{"seats:write": "1"}).status_code == 422
+        both = made_token(olga, **{"seats:write": "1", "seats:read": "1"})
+        with gate.browser() as program:
+            bearer = {"authorization": f"Bearer {secret_in(both.text, 'secret')}"}
+            asked = program.post("/api/v1/seat-quotes", json={"add": 1}, headers=bearer)
+        assert asked.json()["reason"] == "insufficient_scope"
+    assert made_token(ana, **{"seats:write": "1"}).status_code == 201
+
+
+def test_a_token_buys_only_as_long_as_its_maker_may_and_the_organization_is_enabled(gate, ana):
+    with gate.browser("olga") as olga, gate.browser() as program:
+
+        def asked(maker, method="POST", path="seat-quotes", **sent):
+            bearer = {"authorization": f"Bearer {secrets_of[maker]}"}
+            answer = program.request(method, f"/api/v1/{path}", headers=bearer, **sent)
+            return answer.status_code, answer.json().get("reason")
+
+        both = {"seats:write": "1", "seats:read": "1"}
+        secrets_of = {
+            name: secret_in(made_token(who, **both).text, "secret") for name, who in (("olga", olga), ("ana", ana))
+        }
+        one = {"json": {"add": 1}}
+        assert asked("olga", **one) == asked("ana", **one) == (201, None)
+        applied(gate, '["owner", "primary_owner"]', '["primary_owner"]')
+        assert asked("olga", **one) == asked("olga", path="seat-orders", **one) == (403, "insufficient_scope")
+        assert asked("olga", "GET", "seats") == asked("ana", "GET", "seats") == (200, None)
+        assert asked("ana", **one) == (201, None)
+        rows = re.findall(r'id="token-\d.*?</td>\s*<td class="nowrap">', ana.get("/settings/developer").text, re.DOTALL)
+        assert [row.count("<time") for row in rows] == [3, 3], "made, ends, and was used"
+        applied(gate, 'slug = "acme"', 'slug = "acme"\nenabled = false')
+        assert asked("ana", **one) == (403, "organization_disabled")
+        assert asked("ana", "GET", "seats") == (200, None)
+
+
+def test_the_answer_to_a_form_leads_back_to_its_page_in_another_language_and_never_to_itself(gate, ana):
+    form = {"data": {"name": "Terraform"}}
+    page = ana.post("/settings/developer/tokens", headers={"referer": f"{gate.url}/settings/developer?lang=en"}, **form)
+    assert 'href="/settings/developer?lang=es"' in page.text
+    for referer in ("", "https://elsewhere.example/a", f"{gate.url}//elsewhere.example", "http://[", "/settings"):
+        page = ana.post("/settings/developer/tokens", headers={"referer": referer}, **form)
+        assert page.status_code == 422
+        assert "lang=es" not in page.text, referer
+    assert 'href="?lang=es"' in ana.get("/settings/developer").text
+
+
 def test_nobody_but_owners_gets_near_the_tokens(gate):
     for name in ("leo", "finance"):
         with gate.browser(name) as browser:
             assert browser.get("/settings/developer").status_code == 404
             assert made_token(browser, scim="1").status_code == 404
+
+
+def test_who_is_an_owner_no_longer_finds_nothing_in_the_session_that_is_open(gate):
+    def now_is(name, role):
+        async def work(runtime, organization):
+            def change(tx):
+                members.set_role(tx, members.find(tx, organization, f"{name}@acme.example").id, role)
+
+            await runtime.database.write(change)
+
+        done(gate, work)
+
+    with gate.browser("leo") as leo, gate.browser("olga") as olga:
+        now_is("leo", Role.OWNER)
+        assert leo.get("/settings/billing").status_code == olga.get("/settings/billing").status_code == 200
+        for name in ("leo", "olga"):
+            now_is(name, Role.USER)
+        unknown = leo.get("/no/such/path").content
+        for path in ("/settings", "/settings/billing", "/settings/billing/seats/edit", "/settings/developer"):
+            assert (leo.get(path).status_code, leo.get(path).content) == (404, unknown), path
+        assert made_token(leo, scim="1").content == unknown
+        assert olga.get("/settings/billing").headers["location"].startswith("/login?"), "without a seat it is over"
+
+
+def test_no_emergency_code_is_issued_that_its_page_could_not_show(ana):
+    asked = {"email": "olga@acme.example", "connection": "removed-meanwhile"}
+    assert ana.post("/settings/access/_codes", data=asked).status_code == 404
+    assert "No code works now." in ana.get("/settings/access").text
+
+
+def test_what_does_not_exist_is_the_same_bytes_whoever_finds_that_out_and_whatever_the_organization_speaks(ana):
+    ana.headers["accept-language"] = ""
+    paths = ("/settings/nowhere", "/settings/audit/evt_1", "/settings/access/no-such-connection", "/no/such/path")
+    found = {ana.get(path).content for path in paths}
+    assert len(found) == 1
 
 
 def test_an_emergency_code_is_shown_once_to_be_used_once(gate, ana):

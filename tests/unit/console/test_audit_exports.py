@@ -117,9 +117,24 @@ def test_a_file_is_for_its_organization_and_for_who_may_see_the_log(gate, ana):
 def test_an_organization_has_three_files_in_the_making_at_most(gate, ana):
     for _ in range(3):
         asked(ana)
-    assert ana.post(PATH, data={"form": "csv"}).status_code == 409
+    refused = ana.post(PATH, data={"form": "csv", "outcome": "success"})
+    assert refused.status_code == 409
+    assert "No further file can be made now" in refused.text
+    assert '<option value="success" selected>' in refused.text, "the filters stay"
     made(gate)
     asked(ana)
+
+
+def test_an_organization_keeps_so_many_files_at_most(gate, ana, monkeypatch):
+    monkeypatch.setattr(stored_exports, "MOST_KEPT", 1)
+    asked(ana)
+    made(gate)
+    assert ana.post(PATH, data={"form": "csv"}).status_code == 409
+    gate.clock.instant += KEPT_FOR + timedelta(seconds=1)
+    made(gate)
+    gate.comes_again("ana")
+    with gate.browser("ana") as later:
+        asked(later)
 
 
 def test_a_process_that_dies_leaves_the_file_to_another_and_cannot_add_to_it_any_more(gate, ana):

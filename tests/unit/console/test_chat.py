@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from sso_gate.notify import streams
 from sso_gate.notify.owners import tell_owners
+from sso_gate.notify.webhooks import new_secret
 from sso_gate.settings import Settings
 from sso_gate.storage.tables import notification_chat
 from sso_gate.worker import keep_promises
@@ -96,6 +98,34 @@ def test_what_was_chosen_goes_to_every_webhook_signed_and_tells_no_person(near):
         everything_said(near)
         sent = json.loads(program.received())
         assert (sent["type"], sent["data"]["sample"]) == ("connection.certificate_expiring", True)
+
+
+def test_a_webhook_that_answers_late_holds_up_no_other(near):
+    with near.browser("ana") as ana, Listener(together=2) as program:
+        for name in ("one", "two"):
+            ana.post("/settings/developer/webhooks", data={"url": f"{program.url}/{name}", "audit": "1"})
+        ana.post(f"{PATH}/sample", data={"kind": "mail.certificate", "to": "webhook"})
+        everything_said(near)
+        assert not program.everybody.broken, "the one would have waited for the other"
+        assert program.message()[1]["webhook-id"] != program.message()[1]["webhook-id"]
+
+
+def test_a_notice_has_the_headers_that_the_webhook_was_given(near):
+    with near.browser("ana") as ana, Listener() as program:
+
+        async def made(runtime, organization):
+            given = {"headers": [("X-Api-Key", "let-me-in")], "keyring": runtime.keyring, "clock": near.clock}
+            secret = new_secret()
+            await runtime.database.write(
+                lambda tx: streams.create(tx, organization, "webhook", f"{program.url}/in", secret, **given)
+            )
+
+        done(near, made)
+        ana.post(f"{PATH}/sample", data={"kind": "mail.certificate", "to": "webhook"})
+        everything_said(near)
+        headers = program.message()[1]
+        assert headers["x-api-key"] == "let-me-in"
+        assert "webhook-signature" in headers
 
 
 def test_an_address_that_may_not_be_reached_is_refused(ana):

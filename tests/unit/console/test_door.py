@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
+from sso_gate.app import _Raising
 from sso_gate.console.door import Door, areas_of, may_pass
 from sso_gate.console.routes import console_routes
 from sso_gate.members.member import Member, MemberState
@@ -19,7 +19,8 @@ from sso_gate.web.cross_origin import cross_origin_protection
 from sso_gate.web.headers import SecurityHeaders
 from sso_gate.web.language import Languages
 from sso_gate.web.limits import BodyLimits
-from sso_gate.web.problems import ProblemBoundary, http_exception_handlers
+from sso_gate.web.logs import AccessLog
+from sso_gate.web.problems import ProblemBoundary
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 BILLING_PATHS = (
@@ -87,19 +88,13 @@ def client() -> TestClient:
         "/settings/members",
         "/",
     )
-    app = Starlette(
-        routes=[Route(path, _page, methods=["GET", "POST"]) for path in paths],
-        exception_handlers=http_exception_handlers(),
-        middleware=[
-            Middleware(SecurityHeaders, https=False),
-            Middleware(Languages),
-            Middleware(ProblemBoundary, refusals=REFUSALS),
-            Middleware(Door, signed_in=signed_in),
-            Middleware(cross_origin_protection, public_origin="https://gate.example"),
-            Middleware(BodyLimits, default_bytes=10),
-        ],
-    )
-    return TestClient(app, base_url="https://gate.example", follow_redirects=False)
+    router = Router([Route(path, _page, methods=["GET", "POST"]) for path in paths], redirect_slashes=False)
+    app: ASGIApp = BodyLimits(_Raising(router), default_bytes=10)
+    app = cross_origin_protection(app, public_origin="https://gate.example")
+    app = Door(app, signed_in=signed_in)
+    app = ProblemBoundary(app, refusals=REFUSALS)
+    app = SecurityHeaders(Languages(app), https=False)
+    return TestClient(AccessLog(app), base_url="https://gate.example", follow_redirects=False)
 
 
 def ask(
@@ -147,6 +142,10 @@ def test_the_login_comes_back_to_the_page_with_its_query_but_not_with_a_forms_qu
         == "/login?return_to=%2Fsettings%2Fbilling%2Fseats%2Fedit%3Fadd%3D7"
     )
     assert client.post("/settings/billing?add=7").headers["location"] == "/login?return_to=%2Fsettings%2Fbilling"
+    sent = client.post("/settings/billing/hold", headers={"referer": "https://gate.example/settings/billing?x=1"})
+    assert sent.headers["location"] == "/login?return_to=%2Fsettings%2Fbilling%3Fx%3D1"
+    sent = client.post("/settings/billing/hold", headers={"referer": "https://elsewhere.example/settings/audit"})
+    assert sent.headers["location"] == "/login?return_to=%2Fsettings%2Fbilling%2Fhold"
     assert client.get("/settings/billing?x=" + "y" * 3000).headers["location"] == "/login?return_to=%2Fsettings"
 
 

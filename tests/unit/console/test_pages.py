@@ -131,7 +131,6 @@ def test_releasing_a_seat_says_what_it_does_and_logs_the_person_out(gate, ana):
         link = re.search(r'href="(/settings/members/[^"]+/release)" aria-label="Release seat: leo@', listed)
         assert link
         assert "Releasing this seat lets eva@acme.example in" in plain(ana.get(link[1]).text)
-        assert ana.post(link[1]).status_code in {303, 422}
         answer = ana.post(link[1], headers={"content-type": "application/x-www-form-urlencoded"})
         assert answer.status_code == 303
         assert leo.get("/").status_code == 302

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from httpx2 import Client as Browser
 
+from sso_gate.audit.event import Action
+from sso_gate.console.webhooks import FAMILIES
 from sso_gate.settings import Settings
 from tests.support.gates import Migrated
 from tests.support.listener import Listener
@@ -44,6 +46,20 @@ def link_in(page: str) -> str:
     found = re.search(rf'href="({PATH}/str_[^"]+)"', page)
     assert found, page
     return found[1]
+
+
+def test_every_action_is_in_one_family_of_events():
+    for action in Action:
+        assert sum(action.startswith(prefixes) for prefixes in FAMILIES.values()) == 1, action
+
+
+def test_an_organization_has_so_many_destinations_at_most(near, monkeypatch):
+    monkeypatch.setattr("sso_gate.notify.destinations.MOST", 1)
+    assert near.post(PATH, data={"url": "http://127.0.0.1:9/one"}).status_code == 201
+    refused = near.post(PATH, data={"url": "http://127.0.0.1:9/two", "seats": "1"})
+    assert refused.status_code == 422
+    assert "which is the most" in refused.text
+    assert 'value="http://127.0.0.1:9/two"' in refused.text, "nothing has to be typed again"
 
 
 def test_a_webhook_is_made_tried_switched_and_removed_and_its_secret_is_seen_once(near):

@@ -1,6 +1,7 @@
 import asyncio
 import email
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 from email.message import Message
 from email.policy import default
@@ -9,6 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography.x509 import load_pem_x509_certificate
+from sqlalchemy import update
 
 from sso_gate.admission.invites import invite
 from sso_gate.admission.settle import Denied
@@ -17,8 +19,12 @@ from sso_gate.billing import purchase
 from sso_gate.billing.details import Party, billing_details_of, change_details
 from sso_gate.errors import Conflict
 from sso_gate.notify.asking import ask_owners_to_look
+from sso_gate.notify.letters import LETTER
+from sso_gate.notify.mail import GIVE_UP_AFTER, Letter
 from sso_gate.notify.owners import left_when_nearly_full, short_since, tell_of_certificates, tell_owners
 from sso_gate.notify.preferences import THRESHOLD, Preference, save
+from sso_gate.storage import outbox
+from sso_gate.storage.tables import outbox as table
 from sso_gate.worker import keep_promises
 from tests.support.gates import OPERATOR, Gate, MovingClock, make_organization, open_gate, person
 from tests.support.keys import make_key_pair
@@ -211,6 +217,42 @@ async def test_a_letter_that_was_not_taken_is_sent_again_later_and_once(mailing,
     subjects = [one["subject"] for one in postbox[0].letters]
     assert len(subjects) == len(set(subjects))
     assert subjects
+
+
+async def test_a_letter_that_nobody_takes_is_given_up_after_five_days(mailing, postbox, moving_clock):
+    async with mailing() as gate:
+        await full_house(gate)
+        await tell_owners(gate.runtime)
+        await keep_promises(gate.runtime)
+        postbox[0].refuses = True
+
+        async def left() -> int:
+            soon = moving_clock.now() + timedelta(days=365)
+            return await gate.runtime.database.read(lambda tx: outbox.overdue(tx, before=soon))
+
+        await keep_promises(gate.runtime)
+        assert await left() > 0, "it is tried again"
+        often = update(table).where(table.c.kind == LETTER).values(attempts=GIVE_UP_AFTER)
+        await gate.runtime.database.write(lambda tx: tx.execute(often))
+        moving_clock.move(timedelta(hours=1))
+        await keep_promises(gate.runtime)
+        assert await left() == 0
+    assert postbox[0].letters == []
+
+
+async def test_what_nobody_can_keep_holds_up_nothing_behind_it(mailing, postbox):
+    async with mailing() as gate:
+        organization = await make_organization(gate.runtime, seats=2)
+
+        def promised(tx):
+            for template in ("no_such_letter", "breakglass_used"):
+                told = {"organization_name": "Acme", "person_email": "", "access_url": ""}
+                letter = Letter("ana@acme.example", "en", template, told)
+                outbox.add(tx, organization.id, LETTER, clock=gate.runtime.clock, payload=asdict(letter))
+
+        await gate.runtime.database.write(promised)
+        await keep_promises(gate.runtime)
+    assert [one["to"] for one in postbox[0].letters] == ["ana@acme.example"]
 
 
 async def test_without_a_mail_server_nothing_is_promised(inside):
