@@ -88,7 +88,7 @@ from billing_core.explanation import explain
 from billing_core.invoices import Invoice
 from billing_core.journal import balances
 from billing_core.ledger import StoredContract, allocation, contract_of, due_for_renewal
-from billing_core.lines import Line, Preview, quote_line, renewal_line, what_if
+from billing_core.lines import MAX_SEATS_PER_ORDER, Line, Preview, quote_line, renewal_line, what_if
 from billing_core.money import Money
 from billing_core.openings import Opened, amend_contract, open_contract, pin_renewal
 from billing_core.orders import KeyReused, Order, Ordered, Stale, Why, order_of, order_seats, orders
@@ -104,6 +104,7 @@ from billing_core.taxes import TaxGroup, TaxRate, Totals, invoice_totals
 from billing_core.wording import date_text, line_text, money_text, period_text
 
 __all__ = [
+    "MAX_SEATS_PER_ORDER",
     "TAX_ID_LABELS",
     "AmountInvalid",
     "BillingError",

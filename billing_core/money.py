@@ -98,7 +98,7 @@ def parse_unit_price(value: object, currency: str) -> Decimal:
     """A unit price in major units, possibly finer than the minor unit. Raises `PriceInvalid`."""
     price = parse_decimal(value, field="unit_price")
     if Fraction(price) * 10 ** minor_digits(currency) > MAX_PRICE_MINOR:
-        raise PriceInvalid(f"unit_price: {value!r} is larger than this system can invoice")
+        raise PriceInvalid(f"unit_price: {price} is larger than this system can invoice")
     return price
 
 

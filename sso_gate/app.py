@@ -104,14 +104,24 @@ def _answer_directly(routes: Iterable[BaseRoute]) -> None:
 
 
 class _Raising:
-    """The router without the framework's own error pages: what is raised goes to `ProblemBoundary`, which answers."""
+    """The router without the framework's own error pages: what is raised goes to `ProblemBoundary`, which answers.
+
+    Nothing has a NUL in its name, and PostgreSQL cannot even be asked for it. Behind `/check` stands whatever the
+    browser asked an application for.
+    """
 
     def __init__(self, router: Router) -> None:
         self.router = router
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        path = scope.get("path", "")
+        if "\0" in path and not path.startswith("/check"):
+            raise NotFound("no such path")
         scope["app"] = self  # with it the router raises 404 and 405 instead of answering them itself
         return self.router(scope, receive, send)
+
+
+_LOOKED_AT_NOWHERE = "/sso/"  # of any origin, and bounded where it is read
 
 
 class _KnownPaths:
@@ -125,7 +135,8 @@ class _KnownPaths:
         self.routes = router.routes
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"} and not self._knows(scope):
+        looked_at = scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}
+        if looked_at and not scope["path"].startswith(_LOOKED_AT_NOWHERE) and not self._knows(scope):
             raise NotFound("no such path")
         return self.app(scope, receive, send)
 
@@ -141,7 +152,8 @@ def _within(router: Router, runtime: Runtime) -> ASGIApp:
         return await Recheck.of(runtime).signed_in(cookie)
 
     # Behind these no handler reads more than its own bound, so that what is too large can be put on record.
-    limits = {"/sso/": None, "/scim/": None, "/settings/access/": UPLOAD_BYTES}
+    # A check reads none at all: what is uploaded to the application is not its own.
+    limits = {"/sso/": None, "/scim/": None, "/check": None, "/settings/access/": UPLOAD_BYTES}
     app: ASGIApp = BodyLimits(_Raising(router), by_prefix=limits)
     app = cross_origin_protection(app, public_origin=settings.origin)
     app = _KnownPaths(app, router)

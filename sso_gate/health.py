@@ -2,10 +2,11 @@
 listener alone.
 """
 
+import contextlib
 import os
 from datetime import datetime, timedelta
 
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import Connection
@@ -35,7 +36,9 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """GET /health/ready: database at this release's version, Redis answering; 503 otherwise. Says no more in public."""
+    """GET /health/ready: a database that this release can serve, Redis answering; 503 otherwise. Says no more in
+    public.
+    """
     found = await _look(runtime_of(request))
     fine = all(word == "ok" for word in found.values())
     return JSONResponse({"status": "ready" if fine else "unavailable"}, 200 if fine else 503)
@@ -56,7 +59,7 @@ async def _database(runtime: Runtime) -> str:
         version = await migrate.current(runtime.database)
     except Unavailable:
         return "unavailable"
-    return "ok" if version == migrate.newest() else f"at version {version}, this release needs {migrate.newest()}"
+    return "ok" if migrate.can_serve(version) else f"at version {version}, this release needs {migrate.newest()}"
 
 
 async def _redis(runtime: Runtime) -> str:
@@ -68,15 +71,15 @@ async def _redis(runtime: Runtime) -> str:
 
 
 async def metrics(request: Request) -> Response:
-    """GET /metrics: Prometheus text. Seats are read from SQL at each scrape, so every gate tells the same."""
-    runtime = runtime_of(request)
-    now = runtime.clock.now()
-    seats = await runtime.database.read(lambda tx: _seat_numbers(tx, now))
-    expiries = await runtime.database.read(lambda tx: _certificate_ends(tx, runtime.keyring, now))
-    registry = CollectorRegistry()
-    late = await runtime.database.read(lambda tx: outbox.overdue(tx, before=now - LATE_AFTER))
-    registry.register(_Gauges(seats, expiries, late))
-    registry.register(await runtime.database.read(audit_gauges))
+    """GET /metrics: Prometheus text. Seats are read from SQL at each scrape, so every gate tells the same; while SQL is
+    away, what was counted is told alone.
+    """
+    runtime, registry = runtime_of(request), CollectorRegistry()
+    up = Gauge("sso_gate_database_up", "Whether SQL answered this scrape.", registry=registry)
+    with contextlib.suppress(Unavailable):
+        registry.register(await runtime.database.read(lambda tx: _gauges(tx, runtime)))
+        registry.register(await runtime.database.read(audit_gauges))
+        up.set(1)
     return PlainTextResponse(generate_latest(_counted()) + generate_latest(registry), media_type=_TEXT)
 
 
@@ -113,6 +116,12 @@ class _Gauges:
         for slug, connection, timestamp in self.expiries:
             expiry.add_metric([slug, connection], timestamp)
         return [held, waiting, expiry, self.late]
+
+
+def _gauges(tx: Connection, runtime: Runtime) -> _Gauges:
+    now = runtime.clock.now()
+    seats, expiries = _seat_numbers(tx, now), _certificate_ends(tx, runtime.keyring, now)
+    return _Gauges(seats, expiries, outbox.overdue(tx, before=now - LATE_AFTER))
 
 
 def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:

@@ -6,10 +6,11 @@ processes under it share the public socket and are stateless.
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
@@ -26,7 +27,9 @@ from sso_gate.worker import work
 BACKLOG = 2048
 DRAIN_SECONDS = 20
 _WATCH_SECONDS = 0.5
+_CLOSE_SECONDS = 5  # after the last request: connections, threads
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, *, with_worker: bool) -> int:
@@ -69,12 +72,25 @@ async def _watch(settings: Settings, public: socket.socket, stop: asyncio.Event)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _WATCH_SECONDS)
         if not stop.is_set():
-            processes = [process if process.is_alive() else start() for process in processes]
+            processes = [_living(process) or start() for process in processes]
+    await _end(processes)
+    return 0
+
+
+def _living(process: BaseProcess) -> BaseProcess | None:
+    if process.is_alive():
+        return process
+    _log.error("public process %s ended with %s, another one takes its place", process.pid, process.exitcode)
+    return None
+
+
+async def _end(processes: Sequence[BaseProcess]) -> None:
+    """Let every process finish what it has begun; one that takes longer than it may is killed."""
     for process in processes:
         process.terminate()
     for process in processes:
-        await asyncio.to_thread(process.join, DRAIN_SECONDS)
-    return 0
+        await asyncio.to_thread(process.join, DRAIN_SECONDS + _CLOSE_SECONDS)
+        process.kill()
 
 
 def _public_process(settings: Settings, public: socket.socket) -> None:
@@ -89,7 +105,9 @@ def _run(work: Coroutine[None, None, T]) -> T:
 
 
 async def _serve_alone(settings: Settings, public: socket.socket) -> None:
-    stop = _stop_event()
+    stop, supervisor = _stop_event(), multiprocessing.parent_process()
+    if supervisor is not None:  # whoever holds the socket after it was killed would keep the next one from starting
+        asyncio.get_running_loop().add_reader(supervisor.sentinel, _stop_once, supervisor.sentinel, stop)
     async with _server(create_app(settings), public) as serving:
         await _first(stop.wait(), serving.wait())
 
@@ -140,6 +158,11 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+def _stop_once(sentinel: int, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(sentinel)  # it stays readable
+    stop.set()
 
 
 async def _first(*waits: Coroutine[None, None, object]) -> None:

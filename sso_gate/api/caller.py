@@ -7,14 +7,18 @@ from starlette.requests import Request
 
 from sso_gate.audit.event import Action, Actor, Client, Event, Via, new_reference
 from sso_gate.audit.flood import record_unproved
+from sso_gate.audit.origin import client_of
+from sso_gate.billing.purchase import may_buy
 from sso_gate.errors import Reason, Refused
 from sso_gate.identity import new_id
+from sso_gate.members import store as members
+from sso_gate.members.member import MemberState
 from sso_gate.organizations import store as organizations
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.runtime import Runtime
 from sso_gate.tokens import store as tokens
 from sso_gate.tokens.token import MAX_LENGTH, Scope, Token
-from sso_gate.web.request_state import client_address, request_id, runtime_of
+from sso_gate.web.request_state import runtime_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,12 @@ class Caller:
     runtime: Runtime
     token: Token
     organization: Organization
+    client: Client
 
     @property
     def actor(self) -> Actor:
         """The program, as the audit record names it."""
-        return Actor("api_token", self.token.id, self.token.name)
+        return Actor("api_token", self.token.id, self.token.name, client=self.client)
 
     @property
     def via(self) -> Via:
@@ -40,23 +45,41 @@ async def caller_with(request: Request, scope: Scope) -> Caller:
     """Return the caller.
 
     Raises:
-        Refused: `token_missing`, `token_invalid` or `insufficient_scope`. It is on the record of the organization whose
-            token it is, or was; a secret that nobody has ever been given is nobody's.
+        Refused: `token_missing`, `token_invalid`, `insufficient_scope`, or `organization_disabled` for one that buys.
+            It is on the record of the organization whose token it is, or was; a secret that nobody has ever been given
+            is nobody's.
     """
     runtime, secret = runtime_of(request), bearer_secret(request)
     token, organization = await runtime.database.read(lambda tx: _look_up(tx, secret))
     if token is None or organization is None:
         raise Refused(Reason.TOKEN_INVALID)
-    caller = Caller(runtime, token, organization)
-    ended = tokens.ended(token, now=runtime.clock.now())
+    caller = Caller(runtime, token, organization, client_of(request))
+    now = runtime.clock.now()
+    ended = tokens.ended(token, now=now)
     if ended:
-        raise await _refused(request, caller, Reason.TOKEN_INVALID, ended)
+        raise await _refused(caller, Reason.TOKEN_INVALID, ended)
     if scope not in token.scopes:
-        raise await _refused(request, caller, Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
+        raise await _refused(caller, Reason.INSUFFICIENT_SCOPE, f"needs {scope}")
+    if scope is Scope.SEATS_WRITE:
+        await _check_may_buy(caller)
+    if tokens.is_use_worth_noting(token, now=now):
+        await runtime.database.write(lambda tx: tokens.note_use(tx, token, now=now))
     return caller
 
 
-async def _refused(request: Request, caller: Caller, reason: Reason, check: str) -> Refused:
+async def _check_may_buy(caller: Caller) -> None:
+    """Return where the token may buy seats now: of a member's, only as long as the member may do so."""
+    organization, maker = caller.organization, caller.token.made_by
+    if not organization.enabled:
+        raise await _refused(caller, Reason.ORGANIZATION_DISABLED, "buys nothing")
+    if not maker:
+        return
+    member = await caller.runtime.database.read(lambda tx: members.get(tx, organization.id, maker))
+    if member is None or member.state is MemberState.BLOCKED or not may_buy(organization, member):
+        raise await _refused(caller, Reason.INSUFFICIENT_SCOPE, "its maker may not buy any more")
+
+
+async def _refused(caller: Caller, reason: Reason, check: str) -> Refused:
     """Return the refusal, which is on record now; many equal ones are counted."""
     event = Event(
         id=new_id("evt", caller.runtime.clock),
@@ -67,7 +90,6 @@ async def _refused(request: Request, caller: Caller, reason: Reason, check: str)
         reason=reason,
         reference=new_reference(),
         via=caller.via,
-        client=Client(client_address(request), "", request_id(request)),
         check=check,
     )
     await record_unproved(caller.runtime, event)

@@ -199,6 +199,8 @@ async def _body(request: Request, fields: dict[str, type], *, required: tuple[st
             raise InvalidInput(name, "is not known")
         if type(value) is not fields[name]:  # not isinstance: True is not a number of seats
             raise InvalidInput(name, f"expected {fields[name].__name__}")
+        if isinstance(value, str) and not value.isprintable():
+            raise InvalidInput(name, "has characters that cannot be shown")
     for name in required:
         if name not in body:
             raise InvalidInput(name, "is missing")

@@ -207,6 +207,9 @@ class ConnectionPart(_Part):
     def _oidc_lacks(self) -> Iterator[tuple[Location, str]]:
         if not (self.issuer and self.client_id):
             yield (), "an OIDC connection needs issuer and client_id"
+        secrets = (self.client_secret, self.client_secret_file, self.client_secret_env, self.private_key_jwt)
+        if sum(map(bool, secrets)) > 1:
+            yield ("client_id",), "takes one of client_secret, _file, _env and private_key_jwt, not several"
 
 
 class ScimPart(_Part):

@@ -13,11 +13,11 @@ from functools import partial
 from sqlalchemy import Connection as Transaction
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, Event, new_event
 from sso_gate.connections import store as connections
 from sso_gate.connections.connection import Connection, SamlSettings
+from sso_gate.connections.manage import change_action
 from sso_gate.errors import Reason, SsoGateError
-from sso_gate.identity import new_id
 from sso_gate.protocols.fetch import Expected, Fetcher
 from sso_gate.protocols.saml.metadata import MetadataChange, compare, parse_identity_provider
 from sso_gate.storage.runtime import Runtime
@@ -109,8 +109,9 @@ def _take_over(tx: Transaction, *, runtime: Runtime, known: Connection, change: 
     current = connections.get(tx, runtime.keyring, known.id)
     if current is None or current.revision != known.revision:
         return  # somebody changed it while we fetched: the next look compares with what is there now
-    connections.change(tx, runtime.keyring, replace(known, settings=change.settings), at=runtime.clock.now())
-    audit.record(tx, [_event(runtime, known, {"metadata": list(change.changes)})])
+    wanted = replace(known, settings=change.settings)
+    connections.change(tx, runtime.keyring, wanted, at=runtime.clock.now())
+    audit.record(tx, [_event(runtime, known, change_action(known, wanted), {"metadata": list(change.changes)})])
 
 
 async def _keep(runtime: Runtime, known: Connection, look: Look) -> None:
@@ -119,19 +120,14 @@ async def _keep(runtime: Runtime, known: Connection, look: Look) -> None:
     await runtime.redis.put(_key(known.id), json.dumps(asdict(look)), seconds=REMEMBER_SECONDS)
     if look.held and look.held != before.held:
         _log.warning("metadata of %s changed and is held for approval: %s", known.id, ", ".join(look.held))
-        event = _event(runtime, known, {"metadata_held": list(look.held)})
+        event = _event(runtime, known, Action.CONNECTION_UPDATE, {"metadata_held": list(look.held)})
         await runtime.database.write(lambda tx: audit.record(tx, [event]))
 
 
-def _event(runtime: Runtime, known: Connection, changes: dict[str, list[str]]) -> Event:
-    return Event(
-        id=new_id("evt", runtime.clock),
-        organization=known.organization,
-        at=runtime.clock.now(),
-        action=Action.CONNECTION_UPDATE,
-        actor=Actor("system"),
-        target=known.id,
-        changes=dict(changes),
+def _event(runtime: Runtime, known: Connection, action: Action, changes: dict[str, list[str]]) -> Event:
+    by = Actor("system")
+    return new_event(
+        runtime.clock, known.organization, action, by, target=known.id, target_name=known.name, changes=changes
     )
 
 

@@ -56,6 +56,8 @@ def _oidc(part: ConnectionPart, read: Read, environment: Mapping[str, str]) -> O
         secret = read(part.client_secret_file, "client_secret_file").decode().strip()
     elif part.client_secret_env:
         secret = environment.get(part.client_secret_env, "")
+        if not secret:
+            raise InvalidInput("client_secret_env", f"{part.client_secret_env} is not in the environment")
     if not secret and not part.private_key_jwt:
         raise InvalidInput("client_secret", "one of client_secret, _file, _env or private_key_jwt is needed")
     return OidcSettings(

@@ -23,6 +23,8 @@ _PLAIN = {
     "string_type": _TEXT,
     "string_too_short": "must not be empty",
     "string_too_long": "is longer than {max_length} characters",
+    "too_short": "must not be empty",
+    "too_long": "is longer than {max_length}",
     "int_type": _NUMBER,
     "int_parsing": _NUMBER,
     "int_from_float": _NUMBER,

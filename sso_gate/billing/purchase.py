@@ -10,12 +10,14 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 import billing_core
-from billing_core import BillingError, KeyReused, Ordered, Preview, Quote, Stale
+from billing_core import MAX_SEATS_PER_ORDER, BillingError, KeyReused, Ordered, Preview, Quote, Stale
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Actor, Via
 from sso_gate.billing.allocation import adopt_allocation, begin_due_terms, publish, seat_limit_event
 from sso_gate.billing.details import BillingDetails, details_of
 from sso_gate.billing.mailing import promise_invoice
+from sso_gate.members.member import Member
+from sso_gate.members.roles import Area, Permission
 from sso_gate.organizations.organization import Organization
 from sso_gate.seats import helped, ledger, waitlist
 from sso_gate.seats.forecast import Forecast, forecast
@@ -25,11 +27,17 @@ from sso_gate.seats.ledger import Pool
 from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime
 
-__all__ = ["BillingError", "KeyReused", "Ordered", "Preview", "Quote", "SeatsOverview", "Stale"]
+__all__ = ["MAX_SEATS_PER_ORDER", "BillingError", "KeyReused", "Ordered", "Preview", "Quote", "SeatsOverview", "Stale"]
 
 HISTORY = timedelta(days=182)
 SEATS_INCREASED = "seats.increased"
 Outcome = Ordered | Stale | KeyReused
+
+
+def may_buy(organization: Organization, member: Member) -> bool:
+    """Return whether the member may add seats: an owner, unless the contract names fewer roles."""
+    allowed = organization.purchase_roles
+    return member.may(Area.BILLING) is Permission.MANAGE and (not allowed or member.role in allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,11 @@ async def review(runtime: Runtime, *, organization: Organization, add: int) -> Q
     if pool:
         await publish(runtime, organization.id, pool)
     return made
+
+
+async def forget_quotes(runtime: Runtime) -> int:
+    """Return how many quotes were deleted that nobody ordered and that ran out a month ago."""
+    return await runtime.database.write(lambda tx: billing_core.forget_quotes(tx, now=runtime.clock.now()))
 
 
 async def quoted(runtime: Runtime, *, organization: Organization, quote_id: str) -> Quote | None:

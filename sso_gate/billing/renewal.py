@@ -2,6 +2,7 @@
 shrink.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from sso_gate.organizations.organization import Organization
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.runtime import Runtime
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class RenewedContract:
@@ -25,9 +28,20 @@ class RenewedContract:
 
 
 async def renew_due(runtime: Runtime) -> list[RenewedContract]:
-    """Renew every contract whose term is over; a second run finds nothing."""
+    """Renew every contract whose term is over; a second run finds nothing. One that cannot be renewed is logged and
+    holds up none of the others.
+    """
     now = runtime.clock.now()
-    return [await renew(runtime, customer, now=now) for customer in await due_for_renewal(runtime, now=now)]
+    due = await due_for_renewal(runtime, now=now)
+    return [one for customer in due if (one := await _renewed(runtime, customer, now=now))]
+
+
+async def _renewed(runtime: Runtime, customer: str, *, now: datetime) -> RenewedContract | None:
+    try:
+        return await renew(runtime, customer, now=now)
+    except (billing_core.BillingError, LookupError, ValueError):
+        _log.exception("renewal of %s", customer)
+        return None
 
 
 async def due_for_renewal(runtime: Runtime, *, now: datetime) -> list[str]:

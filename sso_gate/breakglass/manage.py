@@ -5,11 +5,10 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from sso_gate.audit import store as audit
-from sso_gate.audit.event import Action, Actor, Event
+from sso_gate.audit.event import Action, Actor, new_event
 from sso_gate.breakglass import store as codes
 from sso_gate.breakglass.code import IssuedCode, new_code
 from sso_gate.errors import NotFound
-from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.roles import OWNERS
 from sso_gate.storage import outbox
@@ -41,7 +40,8 @@ async def issue_code(
         if member.role not in OWNERS:
             raise NotAnOwner(f"{email} is no owner")
         code_id = codes.add(tx, organization, member.id, code, expires=clock.now() + lifetime, clock=clock)
-        audit.record(tx, [_event(runtime, organization, Action.BREAKGLASS_ISSUE, by, member.id)])
+        event = new_event(clock, organization, Action.BREAKGLASS_ISSUE, by, target=member.id, target_name=member.email)
+        audit.record(tx, [event])
         outbox.add(tx, organization, BREAKGLASS_ISSUED, clock=clock, subject=member.id, payload={"code": code_id})
 
     await runtime.database.write(work)
@@ -58,7 +58,7 @@ async def revoke_code(runtime: Runtime, organization: str, code_id: str, *, by: 
     def work(tx: Connection) -> None:
         if not codes.revoke(tx, organization, code_id, now=runtime.clock.now()):
             raise NotFound(f"no living code {code_id}")
-        audit.record(tx, [_event(runtime, organization, Action.BREAKGLASS_REVOKE, by, code_id)])
+        audit.record(tx, [new_event(runtime.clock, organization, Action.BREAKGLASS_REVOKE, by, target=code_id)])
 
     await runtime.database.write(work)
 
@@ -66,7 +66,3 @@ async def revoke_code(runtime: Runtime, organization: str, code_id: str, *, by: 
 async def issued_codes(runtime: Runtime, organization: str) -> list[IssuedCode]:
     """Return the organization's codes, oldest first, without their texts."""
     return await runtime.database.read(lambda tx: codes.of_organization(tx, organization))
-
-
-def _event(runtime: Runtime, organization: str, action: Action, by: Actor, target: str) -> Event:
-    return Event(new_id("evt", runtime.clock), organization, runtime.clock.now(), action, by, target=target)

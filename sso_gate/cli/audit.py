@@ -39,6 +39,7 @@ from sso_gate.cli.session import (
     show_json,
     show_table,
     stop,
+    writing,
     yes_option,
 )
 from sso_gate.errors import NotFound, Reason
@@ -170,8 +171,10 @@ def _target(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with output.open("w", encoding="utf-8", newline="") as file:
+    with writing(output):
+        file = output.open("w", encoding="utf-8", newline="")
         output.chmod(0o600)
+    with file:
         yield file
 
 

@@ -1,11 +1,11 @@
 """`sso-gate audit streams`: where the audit log is delivered to."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import click
 
-from sso_gate.audit import store
 from sso_gate.audit.event import Action
 from sso_gate.cli.session import (
     ERROR,
@@ -25,9 +25,9 @@ from sso_gate.cli.session import (
 from sso_gate.clock import iso
 from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.notify import streams
-from sso_gate.notify.destinations import all_destinations, check_address
+from sso_gate.notify.destinations import add_destination, all_destinations, change_destination, check_address
 from sso_gate.notify.streams import Stream
-from sso_gate.notify.streams_delivery import Delivery, send_sample, stream_event
+from sso_gate.notify.streams_delivery import Delivery, send_sample
 from sso_gate.notify.streams_objects import check_keys
 from sso_gate.notify.webhooks import check_secret, new_secret
 from sso_gate.protocols.outgoing import GuardedOutgoing
@@ -109,24 +109,12 @@ def add_stream(
 
     async def work(caller: Caller) -> str:
         await _check(caller, kind, url)
-        runtime = caller.runtime
-
-        def write(tx: Any) -> str:
-            made = streams.create(
-                tx, caller.organization.id, kind, url, secret, outcome=wanted["outcome"] or "",
-                actions=wanted["actions"], position=wanted["after"], form=wanted["form"],
-                region=wanted["region"] if kind == "s3" else "",
-                headers=[_header(one) for one in wanted["headers"]], keyring=runtime.keyring, clock=runtime.clock,
-            )  # fmt: skip
-            known = streams.of_organization(
-                tx, caller.organization.id, keyring=runtime.keyring, now=runtime.clock.now()
-            )
-            stream = next(one for one in known if one.id == made)
-            changes = {"kind": kind, "url": streams.shown(url), "position": stream.position}
-            store.record(tx, [stream_event(runtime, stream, Action.STREAM_CREATE, OPERATOR, changes)])
-            return made
-
-        return await runtime.database.write(write)
+        return await add_destination(
+            caller.runtime, caller.organization.id, kind, url, secret, outcome=wanted["outcome"] or "",
+            actions=wanted["actions"], position=wanted["after"], form=wanted["form"],
+            region=wanted["region"] if kind == "s3" else "", headers=[_header(one) for one in wanted["headers"]],
+            by=OPERATOR,
+        )  # fmt: skip
 
     made = run_for(slug, work)
     shown = secret if kind == "webhook" and not given else ""
@@ -163,13 +151,8 @@ def _changing(slug: str, stream: str, action: Action, change: Callable[[Caller, 
     """Make a change to one destination, and the record of it, in one transaction."""
 
     async def work(caller: Caller) -> None:
-        one = await _one(caller, stream)
-
-        def write(tx: Any) -> None:
-            changes = change(caller, tx, one)
-            store.record(tx, [stream_event(caller.runtime, one, action, OPERATOR, changes)])
-
-        await caller.runtime.database.write(write)
+        made = partial(change, caller)
+        await change_destination(caller.runtime, caller.organization.id, stream, made, action=action, by=OPERATOR)
 
     run_for(slug, work)
 

@@ -23,6 +23,7 @@ from sso_gate.cli.session import (
     show_json,
     show_table,
     stop,
+    writing,
     yes_option,
 )
 from sso_gate.errors import NotFound
@@ -125,7 +126,8 @@ def download(*, number: str, slug: str, kind: str, output: Path | None) -> None:
         click.echo(body, nl=False)
         return
     target = output or Path(f"{number}.{kind}")
-    target.write_bytes(body)
+    with writing(target):
+        target.write_bytes(body)
     say(f"written to {target}")
 
 

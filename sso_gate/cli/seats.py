@@ -177,6 +177,8 @@ def add_seats(
         stop(NOT_FOUND, f"no quote {quote_id}")
     _show_quote(reviewed, err=True)
     if dry_run:
+        if as_json:
+            show_json(reviewed.to_json())
         return
     if not yes:
         click.confirm("Update", abort=True, err=True)

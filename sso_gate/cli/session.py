@@ -3,9 +3,11 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -136,6 +138,15 @@ async def _know(people: Sequence[str], caller: Caller) -> None:
 
 def _member(tx: Connection, *, organization: str, email: str) -> Member | None:
     return members.find(tx, organization, email)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Let the block write to the path; say why and end with 1 where that cannot be."""
+    try:
+        yield
+    except OSError as error:
+        stop(ERROR, f"{path} cannot be written: {error.strerror or error}")
 
 
 def stop(code: int, *lines: str) -> NoReturn:

@@ -29,6 +29,13 @@ def newest() -> str:
     return head
 
 
+def can_serve(version: str | None) -> bool:
+    """Return whether this release works on a database at this version: its own, or one that only a later release knows,
+    whose steps leave what this one needs until the release after it.
+    """
+    return version is not None and (version == newest() or version not in _known())
+
+
 def _known() -> set[str]:
     return {step.revision for step in ScriptDirectory.from_config(configuration()).walk_revisions()}
 

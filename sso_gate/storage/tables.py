@@ -196,7 +196,8 @@ audit_event = Table(
     Column("reference", String(16), nullable=False),
     Column("login_id", String(64), unique=True),  # the durable guard against replay
     Column("attempt", String(64), nullable=False),
-    Column("person", String(320), nullable=False),
+    Column("person", String(320), nullable=False),  # the address of whoever did it
+    Column("about", String(320), nullable=False),  # the address of the member to whom it was done
     Column("connection", String(64), nullable=False),
     Column("address", String(64), nullable=False),
     Column("repeats", Integer, nullable=False),
@@ -223,6 +224,7 @@ _sealed("organization", "outcome", "position")
 _sealed("organization", "happened_at")
 _sealed("organization", "reference")
 _sealed("organization", "person")
+_sealed("organization", "about")
 Index(
     "ix_audit_event_unsealed",
     audit_event.c.happened_at,
@@ -392,6 +394,7 @@ api_token = Table(
     Column("name", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("made_by", String(64), nullable=False, default=""),  # the member; empty: whoever runs the gate
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),

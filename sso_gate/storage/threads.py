@@ -6,9 +6,10 @@ longer than a small transaction.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -22,9 +23,11 @@ class Threads:
         self._most = most
         self._name = name
         self._at_end = at_end
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._jobs: deque[Callable[[], None] | None] = deque()
         self._threads: list[Thread] = []
-        self._idle: list[None] = []  # one for each thread that waits: appending and popping need no lock
+        # The bells of those who wait; appending and popping need no lock. The last to lie down is the first to rise:
+        # the memory of its processor and of its connection is still warm.
+        self._idle: list[SimpleQueue[None]] = []
         self._closed = False
 
     def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
@@ -33,38 +36,50 @@ class Threads:
             raise RuntimeError("the threads have ended")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(partial(_do, loop, answer, work))
+        self._jobs.append(partial(_do, loop, answer, work))
         self._wake_or_start()
         return answer
 
     def _wake_or_start(self) -> None:
         try:
-            self._idle.pop()
+            self._idle.pop().put(None)
         except IndexError:
             if len(self._threads) < self._most:
                 self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
                 self._threads[-1].start()
 
     def _serve(self) -> None:
+        bell: SimpleQueue[None] = SimpleQueue()
         try:
-            while (job := self._next()) is not None:
+            while (job := self._next(bell)) is not None:
                 job()
                 del job  # or what it holds would live until the next one
         finally:
             self._at_end()
 
-    def _next(self) -> Callable[[], None] | None:
-        try:
-            return self._jobs.get_nowait()
-        except Empty:
-            self._idle.append(None)
-            return self._jobs.get()
+    def _next(self, bell: "SimpleQueue[None]") -> Callable[[], None] | None:
+        while True:
+            try:
+                return self._jobs.popleft()
+            except IndexError:
+                self._wait(bell)
+
+    def _wait(self, bell: "SimpleQueue[None]") -> None:
+        """Return when there may be a job: one that came before this thread was seen to wait has rung no bell."""
+        self._idle.append(bell)
+        if self._jobs:
+            with contextlib.suppress(ValueError):  # rung meanwhile
+                self._idle.remove(bell)
+                return
+        bell.get()
 
     def close(self) -> None:
         """Do what was asked for already, and end."""
         self._closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
+        self._jobs.extend([None] * len(self._threads))
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().put(None)
         for thread in self._threads:
             thread.join()
 

@@ -27,6 +27,7 @@ def add(
     secret: str,
     expires: datetime | None,
     clock: Clock,
+    made_by: str = "",
 ) -> Token:
     """Insert a token and return it."""
     token_id, now = new_id("tok", clock), clock.now()
@@ -37,11 +38,12 @@ def add(
             name=name,
             scopes=json.dumps(sorted(scopes)),
             secret_hash=secret_hash(secret),
+            made_by=made_by,
             created_at=to_micros(now),
             expires_at=to_micros(expires) if expires else None,
         )
     )
-    return Token(token_id, organization, name, scopes, now, expires, None, None)
+    return Token(token_id, organization, name, scopes, now, expires, None, None, made_by)
 
 
 def known_by_secret(tx: Connection, secret: str) -> Token | None:
@@ -91,6 +93,7 @@ def _token(row: Any) -> Token:
         expires=_instant(row.expires_at),
         revoked=_instant(row.revoked_at),
         last_used=_instant(row.last_used_at),
+        made_by=row.made_by,
     )
 
 

@@ -28,7 +28,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token without its secret, which nobody keeps."""
+    """A token without its secret, which nobody keeps. `made_by` is a member, or empty for whoever runs the gate."""
 
     id: str
     organization: str
@@ -38,6 +38,7 @@ class Token:
     expires: datetime | None
     revoked: datetime | None
     last_used: datetime | None
+    made_by: str = ""
 
 
 def new_secret() -> str:

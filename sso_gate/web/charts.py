@@ -1,4 +1,4 @@
-"""Geometry of the three charts, in the units of their own view boxes; the macros of `web/charts.html` draw it.
+"""Geometry of the two charts, in the units of their own view boxes; the macros of `web/charts.html` draw it.
 
 Pictures are made on the server as SVG with attributes alone (no `style`), and each is accompanied by its numbers as
 text or table.
@@ -70,12 +70,6 @@ def line_chart(
         width=width,
         height=height,
     )
-
-
-def bar_heights(values: Sequence[int], *, height: int = 120) -> list[int]:
-    """Return the height of each bar of a bar chart; the largest value fills it, zero stays empty."""
-    top = max([*values, 1])
-    return [round(value * height / top) for value in values]
 
 
 def _width(part: int, whole: int) -> int:

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sso_gate.errors import InvalidInput
 
@@ -18,23 +19,40 @@ QUERY_BYTES = 8 * 1024
 
 
 class BodyLimits:
-    """Middleware: refuses (413) a body over the limit of the longest matching path prefix, declared or streamed; None
-    leaves the limit to the handler.
+    """Middleware: raises 413 for a body over the limit of the longest matching path prefix, declared or streamed; None
+    leaves the limit to the handler. The framework's own middleware answers by itself: neither a page nor a problem.
     """
 
     def __init__(
         self, app: ASGIApp, *, default_bytes: int = FORM_BYTES, by_prefix: Mapping[str, int | None] | None = None
     ) -> None:
         limits = {"": default_bytes, **(by_prefix or {})}
-        longest_first = sorted(limits.items(), key=lambda item: -len(item[0]))
-        self.limits = [
-            (prefix, app if size is None else RequestBodyLimitMiddleware(app, size)) for prefix, size in longest_first
-        ]
+        self.app = app
+        self.limits = sorted(limits.items(), key=lambda item: -len(item[0]))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = scope.get("path", "")
-        limited = next(app for prefix, app in self.limits if path.startswith(prefix))
-        return limited(scope, receive, send)
+        limit = next(size for prefix, size in self.limits if path.startswith(prefix))
+        if limit is None or scope["type"] != "http":
+            return self.app(scope, receive, send)
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise HTTPException(413)
+        return self.app(scope, _counting(receive, limit), send)
+
+
+def _counting(receive: Receive, limit: int) -> Receive:
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise HTTPException(413)
+        return message
+
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +68,16 @@ class Field:
 
 
 async def read_form(request: Request, **fields: Field) -> dict[str, str]:
-    """Return the named fields of a URL-encoded form, trimmed; a field that was not sent is an empty text.
+    """Return the named fields of a URL-encoded form, trimmed; a field that was not sent is an empty text, and so is
+    every field of a request without a body.
 
     Raises:
         InvalidInput: the body is no such form; a field is unknown to it, sent twice, missing, too long or unprintable.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise InvalidInput("form", "expected application/x-www-form-urlencoded")
     body = await request.body()
+    if kind != "application/x-www-form-urlencoded" and (kind or body):
+        raise InvalidInput("form", "expected application/x-www-form-urlencoded")
     if len(body) > FORM_BYTES:
         raise InvalidInput("form", f"expected at most {FORM_BYTES} bytes")
     return _checked(_pairs(body, FORM_FIELDS), fields, strict=True)

@@ -14,6 +14,8 @@ from typing import Any, cast
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sso_gate.web.request_state import route_of
+
 _access = structlog.get_logger("sso_gate.access")
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -82,7 +84,7 @@ def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     state = cast(MutableMapping[str, Any], scope["state"])
     return {
         "http_method": scope["method"] if scope["method"] in _METHODS else "OTHER",
-        "http_route": getattr(scope.get("route"), "path", "unmatched"),
+        "http_route": route_of(scope) or "unmatched",
         "http_status": status,
         "duration_s": round(seconds, 4),
         **{name: state[name] for name in ("org_id", "reason", "outcome") if name in state},

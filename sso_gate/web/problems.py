@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, Unavailable
 from sso_gate.web.catalogues import translations
-from sso_gate.web.request_state import language_of, request_id, state_of
+from sso_gate.web.request_state import language_of, request_id, speak, state_of
 from sso_gate.web.templates import render
 
 
@@ -104,11 +104,13 @@ def not_found(scope: Scope) -> Response:
     """Return the one 404 of the gate.
 
     The same bytes and headers for a path that does not exist and for one that the visitor may not open: nothing of
-    the path, of the visitor or of the request goes into it but the language, and whether a page or JSON was asked
-    for.
+    the path, of the visitor or of the request goes into it but the language that the request itself asks for, and
+    whether a page or JSON was asked for.
     """
     if wants_page(scope):
-        return render(Request(scope), "web/not_found.html", 404)
+        request = Request(scope)
+        speak(request)  # a page that was found out not to exist late has chosen the visitor's own language already
+        return render(request, "web/not_found.html", 404)
     return problem_answer(scope, 404)
 
 
@@ -181,15 +183,6 @@ class ProblemBoundary:
             if started:
                 raise
             await answer_for(scope, error, refusals=self.refusals)(scope, receive, send)
-
-
-def http_exception_handlers() -> dict[Any, Any]:
-    """Return the handlers for Starlette's own 404, 405 and 413, to be given to the application."""
-
-    async def handle(request: Request, error: Exception) -> Response:
-        return answer_for(request.scope, error, refusals={})
-
-    return {HTTPException: handle}
 
 
 def _note(scope: Scope, error: Exception) -> None:

@@ -6,6 +6,7 @@ middleware.
 
 from collections.abc import MutableMapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -30,6 +31,11 @@ def request_id(request: HTTPConnection) -> str:
     return cast(str, state_of(request.scope).get("request_id", ""))
 
 
+def route_of(scope: Scope) -> str:
+    """Return the pattern that the request's path fits, never the path itself: a path may hold a one-time ticket."""
+    return cast(str, getattr(scope.get("route"), "path", ""))
+
+
 def forwarded_of(request: HTTPConnection) -> Forwarded:
     """Return what a trusted proxy said about the original request; nothing of it where the peer is not trusted."""
     return cast(Forwarded, state_of(request.scope).get("forwarded", Forwarded()))
@@ -38,6 +44,16 @@ def forwarded_of(request: HTTPConnection) -> Forwarded:
 def client_address(request: HTTPConnection) -> str:
     """Return the address that the request came from: the peer's, or a trusted proxy's word for it."""
     return forwarded_of(request).client_address
+
+
+def page_of_form(request: HTTPConnection) -> tuple[str, str]:
+    """Return path and query of the page of ours whose form was sent, where the browser tells it; else empty texts."""
+    try:
+        form = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "", ""
+    ours = form.netloc and form.netloc == request.headers.get("host") and form.path[:1] == "/" != form.path[1:2]
+    return (form.path, form.query) if ours else ("", "")
 
 
 def wishes_of(request: HTTPConnection) -> Wishes:

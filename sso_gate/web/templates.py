@@ -28,7 +28,7 @@ from sso_gate.clock import from_micros, iso
 from sso_gate.web import charts, format  # noqa: A004 - the module's name; the builtin is not used here
 from sso_gate.web.catalogues import translations
 from sso_gate.web.language import NAMES, Language
-from sso_gate.web.request_state import language_of
+from sso_gate.web.request_state import language_of, page_of_form
 from sso_gate.web.static import static_url
 
 _PACKAGE = Path(__file__).parent.parent
@@ -42,22 +42,37 @@ def render(
 
     Beside the context a template sees `language` (a `Language`) and `languages`, the links that switch it.
     """
-    page = page_text(name, language_of(request), query=request.scope.get("query_string", b""), **context)
+    place = ("", b"") if name == "web/not_found.html" else _place(request)
+    page = page_text(name, language_of(request), place=place, **context)
     return HTMLResponse(page, status, headers=dict(headers or {}))
 
 
-def page_text(name: str, language: Language, /, *, query: bytes = b"", **context: Any) -> str:
-    """Return the page as text, outside of any request; mail and tests use it too."""
-    links = language_links(language, query if name != "web/not_found.html" else b"")
+def page_text(name: str, language: Language, /, *, place: tuple[str, bytes] | None = ("", b""), **context: Any) -> str:
+    """Return the page as text, outside of any request; mail and tests use it too. `place` is where it can be had in
+    another language.
+    """
+    links = language_links(language, *place) if place else []
     return environment().get_template(name).render(language=language, languages=links, **context)
 
 
-def language_links(language: Language, query: bytes) -> list[dict[str, str | bool]]:
-    """Return tag, name, relative address and whether it is the current one, for each language that we have."""
+def language_links(language: Language, path: str, query: bytes) -> list[dict[str, str | bool]]:
+    """Return tag, name, address and whether it is the current one, for each language that we have; without a path
+    the addresses are relative.
+    """
     return [
-        {"tag": tag, "name": name, "href": f"?{_with_language(query, tag)}", "current": tag == language.tag}
+        {"tag": tag, "name": name, "href": f"{path}?{_with_language(query, tag)}", "current": tag == language.tag}
         for tag, name in NAMES.items()
     ]
+
+
+def _place(request: Request) -> tuple[str, bytes] | None:
+    """Return path and query at which the page is there in another language: the answer to a form is not, the page
+    with the form is, where the browser says which one of ours that was.
+    """
+    if request.method != "POST":
+        return "", request.scope.get("query_string", b"")
+    path, query = page_of_form(request)
+    return (path, query.encode()) if path else None
 
 
 @lru_cache(maxsize=1)

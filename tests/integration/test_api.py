@@ -1,5 +1,6 @@
 """The JSON API as a program meets it: tokens and scopes, quotes and orders, invoices, members, the audit log."""
 
+import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
@@ -137,6 +138,21 @@ def test_a_number_of_seats_that_is_none_is_refused(road, add):
 def test_a_body_that_is_none_is_refused(road, body):
     answer = road.gate.client.post("/api/v1/seat-quotes", content=body, headers=road.api._bearer)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("text", ["quo_\0", "quo_\ud800"])
+def test_text_that_no_database_takes_is_refused(any_shop, text, key):
+    for body in ({"quote_id": text}, {"quote_id": "quo_1", "digest": text}, {"quote_id": "quo_1", "po_number": text}):
+        headers = {**any_shop.api._bearer, "Idempotency-Key": key}
+        sent = any_shop.gate.client.post("/api/v1/seat-orders", content=json.dumps(body), headers=headers)
+        assert sent.status_code == 422, body
+
+
+@pytest.mark.parametrize(
+    "path", ["/login/%00", "/sso/saml/%00/metadata", "/sso/oidc/%00/callback", "/api/v1/invoices/%00", "/denied/%00"]
+)
+def test_what_has_a_nul_in_its_name_does_not_exist(any_shop, path):
+    assert any_shop.gate.client.get(path, headers=any_shop.api._bearer).status_code == 404
 
 
 def test_an_order_is_the_quote_to_the_cent_and_its_seats_are_there_at_once(any_shop, key):

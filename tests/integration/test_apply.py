@@ -6,7 +6,8 @@ import pytest
 
 from tests.integration.gate import Api, Organization
 
-OIDC = 'protocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"\nclient_secret = "s"'
+CLIENT = 'protocol = "oidc"\nissuer = "https://x.example"\nclient_id = "c"'
+OIDC = f'{CLIENT}\nclient_secret = "s"'
 CHANGED = [
     ('unit_price = "20.00"', 'unit_price = "30.00"'),
     ("minimum_seats = 1", "minimum_seats = 2"),
@@ -230,11 +231,23 @@ def test_a_connection_of_another_organization_cannot_be_taken(gate, samlp_idp):
         ('id = "x"\nprotocol = "saml"\nmetadata_file = "nowhere.xml"', "nowhere.xml"),
         ('id = "x"\nprotocol = "oidc"\nissuer = "https://login.example"', "client_id"),
         ('id = "x"\nprotocol = "oidc"\nissuer = "https://login.example"\nclient_id = "c"', "client_secret"),
+        (f'id = "x"\n{CLIENT}\nclient_secret_env = "NO_SUCH"', "client_secret_env: NO_SUCH is not in the environment"),
+        (f'id = "x"\n{OIDC}\nprivate_key_jwt = true', "not several"),
         (f'id = "help"\n{OIDC}', "/login"),
         (f'id = "Not A Slug"\n{OIDC}', "id"),
         (f'id = "x"\n{OIDC}\n[connections.roles]\n"boss" = "primary_owner"', "primary_owner can never be mapped"),
     ],
-    ids=["no source", "missing file", "no client", "no secret", "reserved id", "odd id", "maps a primary owner"],
+    ids=[
+        "no source",
+        "missing file",
+        "no client",
+        "no secret",
+        "no such variable",
+        "two secrets",
+        "reserved id",
+        "odd id",
+        "maps a primary owner",
+    ],
 )
 def test_a_connection_that_cannot_work_is_refused(gate, table, said):
     organization = Organization(more=f"\n[[connections]]\n{table}\n")

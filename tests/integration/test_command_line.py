@@ -63,6 +63,15 @@ def test_a_secret_that_is_shown_once_is_shown_as_json_too(shop, tmp_path):
     assert (written["format"], written["first"]) == ("jsonl", 1)
 
 
+def test_a_file_that_cannot_be_written_is_told_in_words(shop, tmp_path):
+    path = tmp_path / "no-such-folder" / "x"
+    number = command(shop, "invoices", "list", "--json").json()[0]["number"]
+    for words in (("invoices", "download", number), ("audit", "export")):
+        ran = command(shop, *words, "--output", str(path))
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err == f"{path} cannot be written: No such file or directory\n"
+
+
 def test_more_seats_show_the_price_and_ask_before_anything_is_bought(shop):
     before = shop.api.seats()["purchased"]
     refused = command(shop, "seats", "add", "--add", "1", said="n\n")
@@ -70,7 +79,9 @@ def test_more_seats_show_the_price_and_ask_before_anything_is_bought(shop):
     assert "due today" in refused.err
     assert refused.out == ""
     only_shown = command(shop, "seats", "add", "--add", "1", "--dry-run")
-    assert only_shown.code == 0
+    assert (only_shown.code, only_shown.out) == (0, "")
+    priced = command(shop, "seats", "add", "--add", "1", "--dry-run", "--json").json()
+    assert priced["seats_after"] == before + 1
     assert shop.api.seats()["purchased"] == before
     bought = command(shop, "seats", "add", "--add", "1", "--json", said="y\n")
     assert bought.code == 0, bought.err

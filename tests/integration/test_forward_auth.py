@@ -53,6 +53,11 @@ def test_any_method_may_ask(road, ana, method):
     assert ask(road, method=method, **PROGRAM).status_code == 401
 
 
+def test_a_check_reads_no_body_and_refuses_none(road):
+    answer = road.gate.client.post("/check", content=b"x" * 100_000, headers={"Accept": "application/json"})
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize("headers", [BROWSER, OLD_BROWSER], ids=["fetch metadata", "accept alone"])
 def test_a_browser_that_is_not_signed_in_is_sent_to_an_absolute_address(road, headers):
     answer = ask(road, **headers)

@@ -188,6 +188,15 @@ def test_a_forged_identity_header_in_any_spelling_never_reaches_the_application(
     assert "evil" not in json.dumps(response.json())
 
 
+@pytest.mark.parametrize("name", ["X_SSO_Gate_Role", "x-sso_gate-role", "X-SSO-Gate_Assertion", "X.SSO-Gate.Role"])
+def test_no_identity_header_comes_by_a_name_that_an_application_takes_for_it(road, name):
+    # CGI, WSGI and PHP read all of them as HTTP_X_SSO_GATE_...
+    headers = [("Host", f"{APP_HOST}:{road.port}"), ("Cookie", GOOD), (name, "evil")]
+    seen = httpx2.get(f"http://127.0.0.1:{road.port}/", headers=headers).json()["headers"]
+    assert "evil" not in seen.values()
+    assert "ana" in seen.values()
+
+
 def test_a_browser_that_is_not_signed_in_is_sent_to_the_login(road):
     answer = road.send(**BROWSER)
     assert (answer.status_code, answer.headers["location"]) == (302, LOGIN)

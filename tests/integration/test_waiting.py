@@ -39,7 +39,7 @@ def test_the_road_from_a_refusal_over_a_purchase_into_the_application(request, l
     event = road.last_refusal()
     assert event["reason"] == "seat_unavailable"
     assert event["reference"] in denied.text
-    assert event["seat"] == {"limit": 1, "used": 1}
+    assert (event["seat"]["limit"], event["seat"]["used"]) == (1, 1)
     state = browser_jar.get(f"{page.location}/state")
     assert state.status == 200
     assert state.json()["state"] == "blocked"
@@ -106,7 +106,22 @@ def test_a_message_to_the_owners_has_an_end(full, browser_jar):
     location = full.saml_login(browser_jar, full.newcomer()).location
     page = browser_jar.post(f"{location}/ask", {"message": "x" * 281}, initiator=location)
     assert page.status == 422
+    assert "x" * 281 in page.text, "nothing has to be typed again"
     assert browser_jar.get(f"{location}/state").json()["state"] == "blocked"
+
+
+def test_asking_needs_no_message_and_not_even_a_body(full, browser_jar):
+    location = full.saml_login(browser_jar, full.newcomer()).location
+    assert browser_jar.post(f"{location}/ask", {}, initiator=location).status == 303
+    assert browser_jar.get(f"{location}/state").json()["state"] == "asked"
+
+
+def test_a_message_may_have_tabs_and_emoji_and_cannot_turn_the_writing_round(full, browser_jar):
+    location = full.saml_login(browser_jar, full.newcomer()).location
+    told = {"message": "New here\t\N{RIGHT-TO-LEFT OVERRIDE}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}"}
+    assert browser_jar.post(f"{location}/ask", told, initiator=location).status == 303
+    page = browser_jar.get(location).text
+    assert "New here  \N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}" in page
 
 
 def test_owners_can_decline_and_the_page_says_so(full, browser_jar):

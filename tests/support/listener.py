@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,10 +13,13 @@ from tests.support.servers import LOOPBACK
 
 
 class Listener:
-    """Answers every POST with 200 and an empty body; a context manager."""
+    """Answers every POST with 200 and an empty body; a context manager. Where `together` is more than one, nobody is
+    answered before so many have come; `everybody` is broken where they did not within ten seconds.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, together: int = 1) -> None:
         """Bind a free loopback port; nothing is served before the block begins."""
+        self.everybody = everybody = threading.Barrier(together, timeout=10)
         received: queue.Queue[tuple[str, dict[str, str]]] = queue.Queue(maxsize=1000)
         self._received = received
 
@@ -23,6 +27,8 @@ class Listener:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 received.put((body.decode(), {name.lower(): value for name, value in self.headers.items()}))
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    everybody.wait()
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

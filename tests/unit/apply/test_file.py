@@ -199,6 +199,7 @@ def test_what_is_no_toml_is_told_with_its_line(tmp_path, text, line, said):
         ('name = "Example GmbH"', 'name = ""', "seller.name: must not be empty"),
         ('name = "Example GmbH"', "", "seller.name: is missing"),
         ("seats = 5", "seats = 5.5", "contract.seats: expected a whole number"),
+        ('email = "owner@{slug}.example"', f'email = "{"o" * 320}@a.example"', "email: is longer than 320"),
         ('role = "primary_owner"', 'role = "king"', "role: expected 'user', 'admin', 'owner' or 'primary_owner'"),
     ],
 )

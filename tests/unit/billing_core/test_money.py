@@ -120,6 +120,8 @@ def test_the_largest_price_is_ten_billion_minor_units():
         parse_unit_price("100000000.01", "USD")
     with pytest.raises(PriceInvalid, match="larger than"):
         parse_unit_price("10000000.001", "KWD")
+    with pytest.raises(PriceInvalid, match=r"unit_price: 100000000\.01 is larger"):
+        parse_unit_price(Decimal("100000000.01"), "USD")
 
 
 def test_money_adds_only_within_one_currency():

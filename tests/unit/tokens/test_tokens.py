@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from sso_gate.errors import NotFound
+from sso_gate.errors import InvalidInput, NotFound
 from sso_gate.storage.tables import api_token
 from sso_gate.tokens import store as tokens
 from sso_gate.tokens.manage import create_token, revoke_token
@@ -56,6 +56,14 @@ async def test_nobody_revokes_another_organizations_token(inside, made):
     with pytest.raises(NotFound):
         await revoke_token(inside.runtime, other.id, made.token.id, by=OPERATOR)
     assert await opened(inside, made.secret)
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "two\nlines", "\ud800"])
+async def test_a_name_that_no_invoice_could_show_is_refused(inside, made, name):
+    with pytest.raises(InvalidInput):
+        await create_token(
+            inside.runtime, made.token.organization, name=name, scopes=frozenset(), lifetime=None, by=OPERATOR
+        )
 
 
 async def test_the_secret_is_not_in_the_database(inside, made):

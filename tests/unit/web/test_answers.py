@@ -4,14 +4,14 @@ import json
 
 import pytest
 import structlog
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
+from sso_gate.app import _Raising
 from sso_gate.errors import Conflict, InvalidInput, NotFound, Reason, Refused, Unavailable
 from sso_gate.refusals import REFUSALS
 from sso_gate.web.cross_origin import cross_origin_protection
@@ -19,7 +19,7 @@ from sso_gate.web.headers import CONTENT_POLICY, SecurityHeaders, login_policy
 from sso_gate.web.language import Languages
 from sso_gate.web.limits import BodyLimits
 from sso_gate.web.logs import AccessLog
-from sso_gate.web.problems import ProblemBoundary, http_exception_handlers
+from sso_gate.web.problems import ProblemBoundary
 from sso_gate.web.proxies import Proxies
 from sso_gate.web.static import static_routes, static_url
 
@@ -46,23 +46,21 @@ async def _own(_request: Request) -> PlainTextResponse:
     )
 
 
+async def _read(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
 @pytest.fixture
 def client() -> TestClient:
     routes = [Route(f"{prefix}/raise/{{kind}}", _raise, methods=["GET", "POST"]) for prefix in ("", "/api/v1", "/sso")]
-    app = Starlette(
-        routes=[*routes, Route("/own", _own), *static_routes()],
-        exception_handlers=http_exception_handlers(),
-        middleware=[
-            Middleware(AccessLog),
-            Middleware(SecurityHeaders, https=True),
-            Middleware(Proxies, trusted=()),
-            Middleware(Languages),
-            Middleware(ProblemBoundary, refusals=REFUSALS),
-            Middleware(cross_origin_protection, public_origin="https://gate.example"),
-            Middleware(BodyLimits),
-        ],
-    )
-    return TestClient(app, base_url="https://gate.example")
+    routes += [Route(f"{prefix}/read", _read, methods=["POST"]) for prefix in ("", "/api/v1")]
+    app: ASGIApp = BodyLimits(_Raising(Router([*routes, Route("/own", _own), *static_routes()])))
+    app = cross_origin_protection(app, public_origin="https://gate.example")
+    app = ProblemBoundary(app, refusals=REFUSALS)
+    app = Languages(app)
+    app = Proxies(app, trusted=())
+    app = SecurityHeaders(app, https=True)
+    return TestClient(AccessLog(app), base_url="https://gate.example")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +98,15 @@ def test_a_refusal_speaks_the_language_of_the_page(client):
 def test_our_own_trouble_says_when_to_come_back(client):
     assert client.get("/raise/unavailable").headers["retry-after"] == "7"
     assert int(client.get("/raise/limited").headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("body", [b"x" * 70_000, [b"x" * 35_000, b"x" * 35_000]], ids=["declared", "streamed"])
+def test_a_body_that_is_too_large_is_told_like_every_other_error(client, body):
+    headers = {"origin": "https://gate.example"}
+    page, problem = client.post("/read", content=body, headers=headers), client.post("/api/v1/read", content=body)
+    assert (page.status_code, problem.status_code) == (413, 413)
+    assert "That was too much at once" in page.text
+    assert problem.headers["content-type"] == "application/problem+json"
 
 
 def test_an_invalid_field_is_named(client):

@@ -1,5 +1,6 @@
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -38,8 +39,8 @@ def client() -> TestClient:
             Route("/{any:path}", _size, methods=["POST"]),
         ]
     )
-    app.add_middleware(BodyLimits, default_bytes=1000, by_prefix={"/sso/": 2000, "/sso/small/": 10})
-    return TestClient(app)
+    limited = BodyLimits(app, default_bytes=1000, by_prefix={"/sso/": 2000, "/sso/small/": 10, "/sso/own/": None})
+    return TestClient(ExceptionMiddleware(limited))
 
 
 def refused(client: TestClient, body: bytes, headers: dict[str, str] = FORM) -> str:
@@ -103,6 +104,14 @@ def test_the_longest_prefix_decides_how_large_a_body_may_be(client, path, limit)
 
 def test_a_streamed_body_is_counted(client):
     assert client.post("/any", content=(b"x" * 400 for _ in range(4))).status_code == 413
+
+
+def test_a_handler_may_have_a_limit_of_its_own(client):
+    assert client.post("/sso/own/x", content=b"x" * 5000).json() == 5000
+
+
+def test_a_request_without_a_body_is_an_empty_form(client):
+    assert client.post("/form").json() == {"field": "name", "message": "is missing"}
 
 
 def test_the_default_is_large_enough_for_our_own_forms():

@@ -3,14 +3,14 @@ from ipaddress import ip_network
 import pytest
 from starlette.datastructures import Headers
 
-from sso_gate.web.proxies import MAX_HOPS, Forwarded, forwarded
+from sso_gate.web.proxies import MAX_HOPS, Forwarded, Trust, forwarded
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
 def seen(peer: str, *lines: tuple[str, str]) -> Forwarded:
     raw = [(name.encode(), value.encode()) for name, value in lines]
-    return forwarded(peer, Headers(raw=raw), trusted=TRUSTED)
+    return forwarded(peer, Headers(raw=raw), trust=Trust(TRUSTED))
 
 
 def test_a_trusted_proxy_tells_who_asked_for_what():

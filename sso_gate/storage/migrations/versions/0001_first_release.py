@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("made_by", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
@@ -98,6 +99,7 @@ def upgrade() -> None:
         sa.Column("login_id", sa.String(length=64), nullable=True),
         sa.Column("attempt", sa.String(length=64), nullable=False),
         sa.Column("person", sa.String(length=320), nullable=False),
+        sa.Column("about", sa.String(length=320), nullable=False),
         sa.Column("connection", sa.String(length=64), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("repeats", sa.Integer(), nullable=False),
@@ -112,6 +114,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("login_id", name=op.f("uq_audit_event_login_id")),
     )
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_audit_event_organization_about",
+            ["organization", "about"],
+            unique=False,
+            sqlite_where=sa.text("position IS NOT NULL"),
+            postgresql_where=sa.text("position IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_audit_event_organization_happened_at",
             ["organization", "happened_at"],
