@@ -5,8 +5,3 @@ network, no file opened by a message; what fails raises `errors.Refused` with on
 order, `document` (bytes to one small tree), `shape` (where things may stand), `signature` (profile, verification,
 re-parsed signed bytes), `encryption` and `assertion` (what the signed words say). Start reading at `response.py`.
 """
-
-import xmlsec
-
-# python3-saml signs with libxmlsec. It opens no file and no address in this process, whatever it is given.
-xmlsec.cleanup_callbacks()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import xmlsec
 from lxml import etree
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
@@ -21,6 +22,9 @@ from sso_gate.protocols.saml import document, instants, signature
 from sso_gate.protocols.saml.keys import ServiceProviderKeys
 from sso_gate.protocols.saml.names import DS, HTTP_POST, HTTP_REDIRECT, MD, PROTOCOL_NS, UNSPECIFIED, Element
 from sso_gate.protocols.saml.request import escaped, saml_settings
+
+# python3-saml signs with libxmlsec, which from here on opens no file and no address in this process.
+xmlsec.cleanup_callbacks()
 
 OWN_VALIDITY = timedelta(days=14)
 MAX_CERTIFICATES = 10
