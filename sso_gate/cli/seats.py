@@ -87,7 +87,7 @@ def explain_numbers(*, slug: str, as_json: bool) -> None:
             return {
                 "in_use": members.emails_in_state(tx, organization, MemberState.HELD),
                 "reserved": [row.email for row in rows if row.held_until],
-                "waiting": [row.email for row in rows if not row.held_until],
+                "waiting": [row.email for row in rows if not row.held_until and not row.declined],
             }
 
         return await caller.runtime.database.read(read)

@@ -21,6 +21,7 @@ from sso_gate.storage.tables import hold, member, organization, seat_pool, waiti
 
 SEAT_HELD = "seat.held"
 _WAITS = member.c.state == MemberState.WAITING
+_HOPES = _WAITS & waiting.c.declined_at.is_(None)
 # Who asked comes first, by when they asked; then the others, by when they were first refused; at last who let one go.
 _ORDER = (
     waiting.c.lapsed_at.is_not(None),
@@ -175,11 +176,11 @@ def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[s
 
 
 def count(tx: Connection, organization: str, *, now: datetime) -> int:
-    """Return how many people wait for a seat and have none kept for them."""
+    """Return how many people wait for a seat without one kept for them and were not declined."""
     kept = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at > to_micros(now))
     query = select(func.count()).select_from(waiting).join(member, member.c.id == waiting.c.member)
-    waits = (waiting.c.organization == organization) & _WAITS
-    return tx.execute(query.where(waits, waiting.c.member.not_in(kept))).scalar_one()
+    hopes = (waiting.c.organization == organization) & _HOPES
+    return tx.execute(query.where(hopes, waiting.c.member.not_in(kept))).scalar_one()
 
 
 def newest_wish(tx: Connection, organization: str, *, now: datetime) -> datetime | None:
@@ -188,7 +189,7 @@ def newest_wish(tx: Connection, organization: str, *, now: datetime) -> datetime
     """
     kept = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at > to_micros(now))
     query = select(func.max(waiting.c.first_refused_at), func.max(waiting.c.asked_at)).select_from(waiting)
-    hopes = (waiting.c.organization == organization) & _WAITS & waiting.c.declined_at.is_(None)
+    hopes = (waiting.c.organization == organization) & _HOPES
     joined = query.join(member, member.c.id == waiting.c.member)
     refused, asked = tx.execute(joined.where(hopes, waiting.c.member.not_in(kept))).one()
     return None if refused is None else from_micros(max(refused, asked or 0))

@@ -43,6 +43,10 @@ async def state(inside: Gate, organization: Organization, name: str) -> WaitingS
     return await inside.runtime.database.read(lambda tx: waiting_state(tx, about, now=now))
 
 
+async def waiting(inside: Gate, organization: Organization) -> int:
+    return (await purchase.seats_overview(inside.runtime, organization.id)).waiting
+
+
 async def buy(inside: Gate, organization: Organization, seats: int) -> None:
     quote = await purchase.review(inside.runtime, organization=organization, add=seats)
     await purchase.order(
@@ -103,13 +107,17 @@ async def test_nobody_continues_on_a_hold_that_ran_out_a_moment_ago(
 async def test_who_was_declined_sees_the_answer_and_may_ask_again_after_a_week(
     inside: Gate, full: Organization, moving_clock: MovingClock
 ):
+    before = await waiting(inside, full)
     await people.decline(inside.runtime, full.id, address(full, "eva"), "next year", by=OPERATOR)
     found = await state(inside, full, "eva")
     assert (found.state, found.answer, found.can_ask) == ("declined", "next year", False)
+    assert await waiting(inside, full) == before - 1, "no seat is suggested for whom the owners declined"
     with pytest.raises(Conflict):
         await people.ask(inside.runtime, await ticket(inside, full, "eva"), "please")
     moving_clock.move(ASK_AGAIN_AFTER)
     assert (await state(inside, full, "eva")).can_ask
+    await people.ask(inside.runtime, await ticket(inside, full, "eva"), "please")
+    assert await waiting(inside, full) == before
 
 
 async def test_a_member_who_was_blocked_or_never_was_is_told_nothing(inside: Gate, full: Organization):
