@@ -74,6 +74,10 @@ class Provision:
         """The pool, where the counter knows less than it says now."""
         return self.looked if self.looked and self.looked.version != self.version else None
 
+    def undone(self) -> None:
+        """Forget what the transaction has taken back: no session ends, and the counter hears nothing."""
+        self.ended, self.looked = {}, None
+
     @classmethod
     def begin(cls, tx: Connection, organization_id: str, *, clock: Clock, hold: timedelta) -> Self:
         """Lock the pool and return the transaction."""
@@ -127,7 +131,7 @@ class Provision:
     def deactivate(self, person: Member, *, event: str) -> None:
         """Take the member's seat, hold and place in the line away, end their sessions, and let no login in again."""
         organization = self.organization_id
-        self._look()
+        self._look()  # its version before, by which the counter hears of what comes now
         pool = ledger.free(self.tx, organization, person.id, leaving=MemberState.BLOCKED, event=event, now=self.now)
         if pool is None:
             members.set_state(self.tx, person.id, MemberState.BLOCKED)

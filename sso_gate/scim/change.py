@@ -1,6 +1,6 @@
 """One changing request: a transaction under the pool's lock, whose refusal undoes all of it and is on the audit record.
 
-What was done is told in the same transaction, what was refused in one of its own when the first is undone.
+Both in the same transaction: the audit tells what was done, or that it was not.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from sso_gate.audit.event import Action, Event, SeatCount, new_reference
 from sso_gate.identity import new_id
 from sso_gate.scim.caller import Caller
 from sso_gate.scim.rejection import Rejected
+from sso_gate.storage.prepared import undone_by
 
 T = TypeVar("T")
 
@@ -77,18 +78,21 @@ async def changing(caller: Caller, action: Action, target: str, work: Callable[[
     Raises:
         Rejected: by `work`; it is on the audit record then, as this action on this target unless the change says more.
     """
-    runtime, begun = caller.runtime, list[Change]()
+    runtime = caller.runtime
 
-    def run(under_lock: Provision) -> T:
+    def run(under_lock: Provision) -> T | Rejected:
         change = Change(caller, under_lock, action, target[:64], new_id("evt", runtime.clock), new_reference())
-        begun[:] = [change]
-        return work(change)
+        try:
+            with undone_by(Rejected, under_lock.tx):
+                return work(change)
+        except Rejected as rejected:
+            event = change.denied(rejected)
+            under_lock.undone()
+            audit.record(under_lock.tx, [event])
+            return rejected.recorded()
 
-    try:
-        result = await provision(runtime, caller.organization.id, run)
-    except Rejected as rejected:
-        event = begun[0].denied(rejected)
-        await runtime.database.write(lambda tx: audit.record(tx, [event]))
-        raise rejected.recorded() from None
+    result = await provision(runtime, caller.organization.id, run)
     caller.remembered.lists.forget(caller.organization.id)
+    if isinstance(result, Rejected):
+        raise result
     return result

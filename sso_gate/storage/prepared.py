@@ -7,14 +7,15 @@ once. The text never changes, whatever is asked for, so that the database keeps 
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.pq.abc import PGresult
-from sqlalchemy import BindParameter, ColumnElement, Connection, Table, bindparam, insert
+from sqlalchemy import BindParameter, ColumnElement, Connection, Table, bindparam, insert, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -220,3 +221,21 @@ def inserting(table: Table, *, leave_out: Collection[str] = ()) -> Prepared:
     """Return the statement that inserts a row: all columns but those that the database or a later hand fills."""
     names = [column.name for column in table.columns if column.name not in leave_out]
     return Prepared(insert(table).values({name: bindparam(name) for name in names}).inline())
+
+
+_BEGIN_PART = Prepared(text("SAVEPOINT part"))
+_UNDO_PART = Prepared(text("ROLLBACK TO SAVEPOINT part"))
+
+
+@contextmanager
+def undone_by(refusal: type[Exception], tx: Connection) -> Iterator[None]:
+    """Undo what is done inside where it ends in this refusal, which goes on; what the transaction did before stays.
+
+    Any other exception is expected to roll back the whole transaction. Once in a transaction: the commit ends the part.
+    """
+    _BEGIN_PART.later(tx)
+    try:
+        yield
+    except refusal:
+        _UNDO_PART.later(tx)
+        raise

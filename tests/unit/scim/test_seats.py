@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 
 from sso_gate.admission.admit import Admission
@@ -106,6 +107,15 @@ async def test_reactivating_takes_a_seat(scim, word):
     assert (response.status_code, response.json()["active"]) == (200, True)
     assert await scim.used() == 2
     assert await last(scim) == (("scim.user.activate", "success", None), 2)
+
+
+async def test_a_refusal_is_on_record_in_the_transaction_that_decided_it(scim):
+    await fill(scim)
+    writing: list[object] = []
+    sqlalchemy_event.listen(scim.gate.runtime.database.engine, "begin", writing.append)
+    assert (await scim.create("late")).status_code == 403
+    assert len(writing) == 1, "one transaction decides and tells"
+    assert (await scim.events())[-1]["reason"] == "seat_unavailable"
 
 
 async def test_a_refused_reactivation_undoes_the_name_change_beside_it(scim):
