@@ -7,6 +7,7 @@ A test that needs a program which is missing here (Node, Chromium, xmlsec1, …)
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -95,6 +96,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first."""
     items.sort(key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported and collected: it stays to the end."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,6 +18,7 @@ from sso_gate.audit.checkpoint import Checkpoint, Signer, signer
 from sso_gate.audit.event import Action, Actor, Event
 from sso_gate.clock import Clock, to_micros
 from sso_gate.identity import new_id
+from sso_gate.storage.prepared import Prepared
 from sso_gate.storage.runtime import Runtime
 from sso_gate.storage.tables import audit_checkpoint, audit_event
 
@@ -27,6 +28,7 @@ SIGN_EVERY = timedelta(hours=1)
 # Gates whose clocks differ by less are not worth a warning.
 CLOCK_TOLERANCE_SECONDS = 60
 SYSTEM = Actor("system")
+_UNSEALED = Prepared(select(audit_event.c.id).where(audit_event.c.position.is_(None)).limit(1))
 
 
 async def seal(runtime: Runtime, *, wait: bool = False) -> int:
@@ -54,7 +56,7 @@ def _due(tx: Connection, *, now: datetime) -> list[str]:
 
 
 def _any_unsealed(tx: Connection) -> bool:
-    return tx.execute(select(audit_event.c.id).where(audit_event.c.position.is_(None)).limit(1)).first() is not None
+    return bool(_UNSEALED.rows(tx))
 
 
 def _seal_batch(tx: Connection, *, clock: Clock, wait: bool) -> int:

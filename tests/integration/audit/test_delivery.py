@@ -10,7 +10,6 @@ from functools import partial
 from ipaddress import ip_network
 
 import pytest
-from freezegun import freeze_time
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from sso_gate.audit.event import Client
@@ -22,6 +21,7 @@ from sso_gate.notify.streams_wire import fitting, splunk_body, syslog_frames, we
 from sso_gate.notify.webhooks import check_secret, new_secret, signed_headers
 from sso_gate.protocols.outgoing import GuardedOutgoing
 from tests.integration.audit.conftest import OWNER, START
+from tests.support.frozen import frozen
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
 VECTOR_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -122,12 +122,12 @@ def test_the_vector_of_the_signature_holds_in_every_zone(zone):
 def test_a_receiver_refuses_what_is_changed_old_or_of_another_key():
     at, body = datetime(2026, 11, 20, 8, tzinfo=UTC), VECTOR_BODY
     headers = signed_headers([SECRET], message="msg_1", at=at, body=body)
-    with freeze_time(at, real_asyncio=True):
+    with frozen(at):
         Webhook(SECRET).verify(body, headers)
         for secret, text in ((SECRET, body.replace("audit", "audjt")), (new_secret(), body)):
             with pytest.raises(WebhookVerificationError):
                 Webhook(secret).verify(text, headers)
-    with freeze_time(at + timedelta(minutes=6), real_asyncio=True), pytest.raises(WebhookVerificationError):
+    with frozen(at + timedelta(minutes=6)), pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body, headers)
 
 
@@ -141,7 +141,7 @@ async def test_while_a_secret_is_exchanged_either_key_accepts(log, receiver, out
     await log.sealed(1)
     await deliver(log.runtime, outgoing)
     headers, body = receiver.got[0]
-    with freeze_time(START, real_asyncio=True):
+    with frozen(START):
         Webhook(SECRET).verify(body, headers)
         Webhook(newer).verify(body, headers)
     log.clock.move(hours=25)
@@ -283,7 +283,7 @@ async def test_a_sample_is_signed_and_on_record(log, receiver, outgoing):
     await add(log, receiver.url)
     assert (await send_sample(log.runtime, outgoing, (await known(log))[0], by=OWNER)).problem == ""
     headers, body = receiver.got[0]
-    with freeze_time(START, real_asyncio=True):
+    with frozen(START):
         sent = Webhook(SECRET).verify(body, headers)
     assert sent["type"] == "webhook.test"
     assert sent["data"]["events"][0]["action"] == "audit.stream.test"
@@ -311,7 +311,7 @@ async def test_headers_of_its_own_go_with_a_webhook_and_never_in_place_of_ours(s
     assert await deliver(small_log.runtime, outgoing) == 1
     headers, body = receiver.got[0]
     assert (headers["x-route"], headers["authorization"]) == ("siem one", "Bearer abc")
-    with freeze_time(START, real_asyncio=True):
+    with frozen(START):
         Webhook(newer).verify(body, headers)
     assert "Bearer abc" not in repr(stream)
 

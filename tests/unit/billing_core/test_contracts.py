@@ -5,11 +5,11 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
-from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_core import Contract, ContractInvalid, Party, PriceInvalid, Seller, TaxRate
+from tests.support.frozen import frozen
 from tests.unit.billing_core.firm import BUYER, SELLER, TERMS, contract
 
 
@@ -80,7 +80,7 @@ def test_text_and_values_make_the_same_contract():
 
 
 def test_a_frozen_date_is_a_date_like_any_other():
-    with freeze_time("2026-01-01", real_asyncio=True):
+    with frozen("2026-01-01"):
         assert contract(anchor_date=date.today()) == contract()  # noqa: DTZ011 # the frozen type is the point
 
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from freezegun import freeze_time
 
 import billing_core
+from tests.support.frozen import frozen
 from tests.unit.billing_core.firm import Firm, day
 
 PACKAGE = Path(billing_core.__file__).parent
@@ -52,11 +52,11 @@ def test_importing_the_package_imports_none_of_them_either():
 
 
 def test_no_rule_asks_the_machine_for_the_time(small_firm):
-    with freeze_time("1999-12-31", real_asyncio=True):
-        frozen = small_firm.at(day(2026, 3, 1)).buy(5)
-    assert (frozen.issued_on.isoformat(), frozen.lines[0].months) == ("2026-03-01", 10)
+    with frozen("1999-12-31"):
+        bought = small_firm.at(day(2026, 3, 1)).buy(5)
+    assert (bought.issued_on.isoformat(), bought.lines[0].months) == ("2026-03-01", 10)
     other = Firm(small_firm.engine, now=day(2026, 1, 1, 15), customer="org_b").opened().at(day(2026, 3, 1)).buy(5)
-    assert (other.lines, other.totals, other.due_on) == (frozen.lines, frozen.totals, frozen.due_on)
+    assert (other.lines, other.totals, other.due_on) == (bought.lines, bought.totals, bought.due_on)
     assert small_firm.findings() == []
 
 
