@@ -1,26 +1,27 @@
-"""What the seat benches share: bare commits by the driver alone, counted flushes, medians and printed lines."""
+"""What the seat benches share: commits by the driver alone, counted flushes, medians and printed lines."""
 
 from __future__ import annotations
 
 import sqlite3
 import statistics
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter, sleep
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 
 from sso_gate.storage.database import Database
+from sso_gate.storage.postgres_line import Line
 
 Statement = tuple[str, Sequence[Any]]
 
 
 class BareDriver:
     """One connection of sqlite3 or psycopg, with the durability that the gate asks for; statements use `?`.
-
     `flush` is how much longer a flush takes than it does here, in seconds.
     """
 
@@ -33,9 +34,9 @@ class BareDriver:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._sqlite.execute(f"PRAGMA {pragma}")
         else:
-            self._postgres = psycopg.connect(
-                make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True
-            )
+            address = make_url(url).set(drivername="postgresql").render_as_string()
+            self._postgres = psycopg.connect(address, autocommit=True, options="-c plan_cache_mode=force_generic_plan")
+            self._line = Line(self._postgres)
 
     def commit(self, statements: Sequence[Statement]) -> None:
         """Run the statements in one transaction; one alone commits by itself, which spares the words around it."""
@@ -49,6 +50,22 @@ class BareDriver:
             sleep(self.flush)
         if several:
             run("COMMIT")
+
+    def say(self, portions: Sequence[Sequence[Statement]]) -> None:
+        """Say what a decision has said, waiting for an answer to each portion, and commit."""
+        if self.is_sqlite:
+            self._sqlite.execute("BEGIN IMMEDIATE")
+        for portion in portions:
+            for text, values in portion:
+                if self.is_sqlite:
+                    self._sqlite.execute(text, values).fetchall()
+                else:
+                    self._line.later(text, values)
+            if portion is portions[-1]:
+                sleep(self.flush)
+                self._sqlite.execute("COMMIT") if self.is_sqlite else self._line.later("COMMIT")
+            if not self.is_sqlite:
+                self._line.send()
 
     def close(self) -> None:
         """Close the connection."""
@@ -70,6 +87,41 @@ def slower_flushes(database: Database, driver: BareDriver, by: float) -> Iterato
     finally:
         driver.flush = 0.0
         event.remove(database.engine, "commit", wait)
+
+
+async def said(database: Database, work: Callable[[Connection], object]) -> list[list[Statement]]:
+    """Return what this work says to the database, in the portions in which it waits for an answer; it is undone."""
+    portions: list[list[Statement]] = [[]]
+    execute, later, send = database.engine.dialect.do_execute, Line.later, Line.send
+
+    def executing(cursor: Any, text: str, values: Any, context: Any = None) -> None:
+        portions[-1].append((text, values))
+        execute(cursor, text, values, context)
+
+    def waiting(line: Line, text: str, words: Any = ()) -> None:
+        portions[-1].append((text, words))
+        later(line, text, words)
+
+    def sending(line: Line) -> Any:
+        portions.append([])
+        return send(line)
+
+    def undone(tx: Connection) -> None:
+        work(tx)
+        raise _Undone
+
+    with (
+        patch.object(database.engine.dialect, "do_execute", executing),
+        patch.object(Line, "later", waiting),
+        patch.object(Line, "send", sending),
+        suppress(_Undone),
+    ):
+        await database.write(undone)
+    return portions
+
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
 
 
 @contextmanager

@@ -6,7 +6,8 @@ commit; no pool, no SQLAlchemy, nothing asked and nothing decided, and where the
 it. It speaks as the driver does, by its cursors and with statements prepared by the driver. A thread it must be, for a
 flush on the event loop would hold up everybody: `ratio` is to this floor. `to_driver` is the ratio to the same
 commit in the very thread that wants it, which no such program can have: it is told so that nobody need believe in the
-floor. `undisturbed` compares the quickest tenths, which other work on the machine touches least.
+floor. `undisturbed` compares the quickest tenths, which other work on the machine touches least. `statements` is what
+the very statements of such a decision take when the driver says them in that thread, and nobody decides anything.
 
 The aims are 1.5. What a decision adds is work of Python's, not flushes, so the disk makes the ratio, and each is
 measured twice: on the disk that is there, and with a sleep of a millisecond at every flush, the floor's too, which a
@@ -17,14 +18,15 @@ in memory; a solid-state disk without a capacitor, or one across a network, take
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 
 import pytest
 from sqlalchemy import Table, select
 
-from sso_gate.admission.settle import Allowed, Login
+from sso_gate.admission.settle import Allowed, Login, settle
 from sso_gate.clock import SystemClock
 from sso_gate.identity import Identity, new_id
 from sso_gate.storage.tables import audit_event, identity, member, seat_entry
@@ -35,6 +37,7 @@ from tests.bench.seats.measure import (
     median,
     p10,
     p95,
+    said,
     seconds,
     slower_flushes,
     tell,
@@ -88,53 +91,68 @@ async def compare(
 ) -> None:
     """Print what a decision takes, what the commit of its rows does, and the ratios: on this disk and a dearer one."""
     driver, database = BareDriver(url), gate.runtime.database
-
-    def decide() -> Callable[[], Awaitable[object]]:
-        login = fresh_login(people(), gate.runtime.clock)  # ready, as the rows of the floor are
-        return lambda: let_in(gate, login)
-
     with ThreadPoolExecutor(1) as thread:
-        here = ratios(await times_in_turn(driver, thread, rows, decide))
+        here = ratios(await times_in_turn(gate, driver, thread, rows, people))
         with slower_flushes(database, driver, DEARER_FLUSH):
-            there = ratios(await times_in_turn(driver, thread, rows, decide))
+            there = ratios(await times_in_turn(gate, driver, thread, rows, people))
     tell(f"{name}, {database.engine.dialect.name}", **here)
     dearer = there["driver_ms"] - here["driver_ms"]
     tell(f"{name}, {database.engine.dialect.name}, each flush {dearer:.1f} ms dearer", **there)
     driver.close()
 
 
-async def let_in(gate: Gate, login: Login) -> None:
-    assert isinstance(await gate.door.combiner.settle(login, "free"), Allowed)
-
-
 async def times_in_turn(
+    gate: Gate,
     driver: BareDriver,
     thread: ThreadPoolExecutor,
     rows: Callable[[], list[Statement]],
-    decide: Callable[[], Callable[[], Awaitable[object]]],
+    people: Callable[[], Identity],
 ) -> dict[str, list[float]]:
-    """Return the times of decisions, of commits awaited and of commits in this thread, taken in blocks in turn."""
-    times: dict[str, list[float]] = {"login": [], "bare": [], "driver": []}
-    loop = asyncio.get_running_loop()
+    """Return the times of decisions, of commits awaited and in this thread, and of statements, in blocks in turn."""
+    times: dict[str, list[float]] = {"login": [], "bare": [], "driver": [], "statements": []}
+    in_thread = partial(asyncio.get_running_loop().run_in_executor, thread)
+
+    def login() -> Login:
+        return fresh_login(people(), gate.runtime.clock)
+
     for _ in range(BLOCKS):
         for _ in range(BLOCK):
-            times["login"].append(await seconds(decide()))
+            times["login"].append(await seconds(partial(let_in, gate, login())))
+            await asyncio.gather(*gate.door.combiner._tasks)  # the counter's news is no part of the next decision
         for _ in range(BLOCK):
-            made = rows()
-            times["bare"].append(await seconds(lambda made=made: loop.run_in_executor(thread, driver.commit, made)))
+            times["bare"].append(await seconds(partial(in_thread, driver.commit, rows())))
         for _ in range(BLOCK):
             made, begun = rows(), perf_counter()
             driver.commit(made)
             times["driver"].append(perf_counter() - begun)
+        for portions in [await said_about(gate, login()) for _ in range(BLOCK)]:
+            times["statements"].append(await seconds(partial(in_thread, driver.say, portions)))
     return times
+
+
+async def let_in(gate: Gate, login: Login) -> None:
+    assert isinstance(await gate.door.combiner.settle(login, "free"), Allowed)
+
+
+async def said_about(gate: Gate, login: Login) -> list[list[Statement]]:
+    """Return what the decision about this login says to the database; the login has not come then."""
+    organization, clock, hold = login.identity.organization, gate.runtime.clock, gate.door.combiner.hold
+    decision = partial(settle, organization=organization, logins=[login], hint="free", clock=clock, hold=hold)
+    return await said(gate.runtime.database, decision)
 
 
 def ratios(times: dict[str, list[float]]) -> dict[str, float]:
     """Return the ratios of the medians and of the quickest tenths, and the medians in milliseconds."""
     found = {f"{what}_ms": median(taken) * 1e3 for what, taken in times.items()}
-    login, floor, least = found.values()
+    login, floor, least, statements = found.values()
     undisturbed = p10(times["login"]) / p10(times["bare"])
-    return {"ratio": login / floor, "undisturbed": undisturbed, "to_driver": login / least, **found}
+    return {
+        "ratio": login / floor,
+        "undisturbed": undisturbed,
+        "to_driver": login / least,
+        "statements": statements / floor,
+        **found,
+    }
 
 
 async def test_a_returning_login_against_a_bare_commit_of_its_row(gate: Gate, flushing_url: str):
