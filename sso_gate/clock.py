@@ -1,6 +1,7 @@
 """The one source of time. No other module asks the system for it; rules take `now` as an argument."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,7 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+@lru_cache(maxsize=64)  # the events of a batch have one instant
 def iso(instant: datetime) -> str:
     """Return the instant as RFC 3339 text in UTC with microseconds, such as 2026-03-01T09:30:00.000000Z."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"  # half the cost of `strftime`

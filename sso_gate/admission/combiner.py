@@ -86,6 +86,7 @@ class Combiner:
                 most = BATCH if len(self._queues) == 1 else BATCH_AMONG_OTHERS
                 batch = [queue.popleft() for _ in range(min(most, len(queue)))]
                 await self._decide(organization, batch)
+                batch = []
         finally:
             self._queues.pop(organization, None)
             _fail([*batch, *queue], "the gate is stopping")  # nobody, but when this task was ended from outside
