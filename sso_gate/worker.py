@@ -199,7 +199,7 @@ async def _enclosed(runtime: Runtime, organization_id: str, letter: Letter) -> E
     organization = await runtime.database.read(lambda tx: organizations.get(tx, organization_id))
     number = letter.context["invoice"]
     found = await documents.invoice(runtime, organization, number) if organization else None
-    return Enclosure(f"{number}.pdf", documents.invoice_pdf(found)) if found else None
+    return Enclosure(f"{number}.pdf", await asyncio.to_thread(documents.invoice_pdf, found)) if found else None
 
 
 async def record_floods(runtime: Runtime) -> None:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -24,15 +25,15 @@ INK, QUIET, ACCENT, RULE = HexColor("#1c2430"), HexColor("#55606e"), HexColor("#
 WIDTH = A4[0] - 40 * mm
 _FRAME_PADDING = 6
 """What reportlab's frame adds inside the margin, in points."""
+_drawing = Lock()  # reportlab promises nothing to threads that draw at once
 COLUMNS = (WIDTH - 96 * mm, 17 * mm, 16 * mm, 30 * mm, 33 * mm)
 
 
 def invoice_pdf(invoice: Invoice, locale: str | None = None) -> bytes:
     """The bytes of the PDF, identical for the same document and locale; text can be searched and copied."""
-    _register_fonts()
     page = sheet(invoice, locale)
     out = BytesIO()
-    SimpleDocTemplate(
+    document = SimpleDocTemplate(
         out,
         pagesize=A4,
         leftMargin=20 * mm - _FRAME_PADDING,
@@ -44,7 +45,10 @@ def invoice_pdf(invoice: Invoice, locale: str | None = None) -> bytes:
         lang=page.locale,
         invariant=1,
         pageCompression=1,
-    ).build(_story(page), canvasmaker=_numbered(page))
+    )
+    with _drawing:
+        _register_fonts()
+        document.build(_story(page), canvasmaker=_numbered(page))
     return out.getvalue()
 
 

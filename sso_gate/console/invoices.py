@@ -104,7 +104,8 @@ async def pdf(request: Request) -> Response:
     if invoice is None:
         raise NotFound
     headers = {"content-disposition": f'inline; filename="{invoice.number}.pdf"'}
-    return Response(documents.invoice_pdf(invoice), media_type="application/pdf", headers=headers)
+    drawn = await asyncio.to_thread(documents.invoice_pdf, invoice)
+    return Response(drawn, media_type="application/pdf", headers=headers)
 
 
 def routes() -> list[Route]:

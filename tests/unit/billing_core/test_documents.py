@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -131,6 +132,14 @@ def test_a_pdf_is_the_same_bytes_each_time_and_in_each_process(bought):
     assert first == billing.invoice_pdf(replace(bought, paid=bought.gross.amount))
     assert first != billing.invoice_pdf(bought, "es")
     assert first.startswith(b"%PDF-1")
+
+
+def test_pdfs_that_are_drawn_at_once_are_each_as_drawn_alone(bought):
+    alone = {language: billing.invoice_pdf(bought, language) for language in ("en", "es", "pt-BR")}
+    languages = [*alone] * 4
+    with ThreadPoolExecutor(4) as threads:
+        at_once = threads.map(lambda language: billing.invoice_pdf(bought, language), languages)
+        assert list(at_once) == [alone[language] for language in languages]
 
 
 def test_a_pdf_embeds_every_font_that_it_names(bought):
