@@ -6,6 +6,7 @@ import sqlite3
 import statistics
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from time import perf_counter, sleep
 from typing import Any
 from unittest.mock import patch
@@ -22,6 +23,7 @@ Statement = tuple[str, Sequence[Any]]
 
 class BareDriver:
     """One connection of sqlite3 or psycopg, with the durability that the gate asks for; statements use `?`.
+
     `flush` is how much longer a flush takes than it does here, in seconds.
     """
 
@@ -46,8 +48,7 @@ class BareDriver:
             run("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
         for text, values in statements:
             run(text if self.is_sqlite else text.replace("?", "%s"), values)
-        if self.flush:
-            sleep(self.flush)
+        self._flush_longer()
         if several:
             run("COMMIT")
 
@@ -55,17 +56,25 @@ class BareDriver:
         """Say what a decision has said, waiting for an answer to each portion, and commit."""
         if self.is_sqlite:
             self._sqlite.execute("BEGIN IMMEDIATE")
-        for portion in portions:
-            for text, values in portion:
-                if self.is_sqlite:
-                    self._sqlite.execute(text, values).fetchall()
-                else:
-                    self._line.later(text, values)
-            if portion is portions[-1]:
-                sleep(self.flush)
-                self._sqlite.execute("COMMIT") if self.is_sqlite else self._line.later("COMMIT")
-            if not self.is_sqlite:
-                self._line.send()
+            for text, values in chain.from_iterable(portions):
+                self._sqlite.execute(text, values).fetchall()
+            self._flush_longer()
+            self._sqlite.execute("COMMIT")
+            return
+        *first, last = portions
+        for portion in first:
+            self._send(portion)
+        self._flush_longer()
+        self._send([*last, ("COMMIT", ())])
+
+    def _send(self, portion: Sequence[Statement]) -> None:
+        for text, words in portion:
+            self._line.later(text, words)
+        self._line.send()
+
+    def _flush_longer(self) -> None:
+        if self.flush:
+            sleep(self.flush)
 
     def close(self) -> None:
         """Close the connection."""
