@@ -41,7 +41,10 @@ NODE_PACKAGES = Path(__file__).parent / "support" / "idp" / "node_modules"
 FOLDERS_OF_MAKE = {"node": NODE_PACKAGES, "canaille-scim": OLDER_CLIENT}
 LEFT_OUT = "leaves out what needs "
 # What takes longest goes first, so that at the end no worker is alone with it; all else keeps its random order.
-TELLS_FIRST = ("attacks", "integration", "browser", "architecture", "conformance", "support")
+TELLS_FIRST = (
+    "attacks/", "integration/", "browser/", "unit/demo/", "architecture/", "conformance/", "support/", "model/",
+    "soak/", "unit/console/", "unit/scim/", "unit/billing_core/",
+)  # fmt: skip
 # One worker runs all tests that talk to the running gates: they are started once then.
 WITH_RUNNING_GATES = re.compile(
     r"tests/(attacks/|integration/(scim/|sign_in/|test_|audit/test_(every_change|page|program)|seats/test_(beside|outages)))"
@@ -74,8 +77,8 @@ def _missing_programs(item: pytest.Item) -> list[str]:
 
 
 def _turn(item: pytest.Item) -> int:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return TELLS_FIRST.index(folder) if folder in TELLS_FIRST else len(TELLS_FIRST)
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((turn for turn, folder in enumerate(TELLS_FIRST) if path.startswith(folder)), len(TELLS_FIRST))
 
 
 class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist says no types

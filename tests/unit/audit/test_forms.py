@@ -70,14 +70,14 @@ def test_an_address_of_ipv6_has_its_own_field():
 
 
 @pytest.mark.parametrize("form", ["ocsf", "ecs", "cef"])
-@pytest.mark.parametrize("action", Action)
-def test_every_action_is_one_line(form, action):
-    text = in_form(form, line(action))
-    assert text.isprintable()
-    if form == "cef":
-        assert read_cef(text)[0][4] == action
-    else:
-        assert isinstance(json.loads(text), dict)
+def test_every_action_is_one_line(form):
+    for action in Action:
+        text = in_form(form, line(action))
+        assert text.isprintable(), action
+        if form == "cef":
+            assert read_cef(text)[0][4] == action
+        else:
+            assert isinstance(json.loads(text), dict), action
 
 
 def test_hostile_text_is_one_line_of_cef_and_says_what_was_sent():
@@ -111,17 +111,17 @@ def flat(value: dict[str, Any], path: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("reason", "target"), [(None, "grp_1"), (Reason.SEAT_UNAVAILABLE, "mem_2")])
-@pytest.mark.parametrize("action", Action)
-def test_every_action_has_only_fields_and_words_of_the_common_schema(action, reason, target):
-    event = json.loads(in_form("ecs", line(action, reason=reason, target=target, target_name="a@b.example", check="w")))
-    names = flat(event)
-    assert {name for name in names if not name.startswith("labels.")} <= OF_ECS
-    assert all(isinstance(value, str) for value in event["labels"].values())
-    assert set(event["event"]["category"]) <= CATEGORIES
-    assert set(event["event"]["type"]) <= TYPES
-    assert event["event"]["outcome"] == ("failure" if reason else "success")
-    assert ("denied" in event["event"]["type"]) is bool(reason)
-    assert event["labels"]["seat_limit"] == "25"
+def test_every_action_has_only_fields_and_words_of_the_common_schema(reason, target):
+    for action in Action:
+        told = line(action, reason=reason, target=target, target_name="a@b.example", check="w")
+        event = json.loads(in_form("ecs", told))
+        assert {name for name in flat(event) if not name.startswith("labels.")} <= OF_ECS, action
+        assert all(isinstance(value, str) for value in event["labels"].values()), action
+        assert set(event["event"]["category"]) <= CATEGORIES, action
+        assert set(event["event"]["type"]) <= TYPES, action
+        assert event["event"]["outcome"] == ("failure" if reason else "success"), action
+        assert ("denied" in event["event"]["type"]) is bool(reason), action
+        assert event["labels"]["seat_limit"] == "25", action
 
 
 def test_a_login_reads_in_ecs_as_the_start_of_an_authentication():

@@ -48,22 +48,23 @@ def mapped(action=Action.LOGIN, reason=None, actor=None, client=None, **parts):
     return ocsf_event({**readable(body, json.loads(personal)), "chain": {"pos": 7, "prev": "0" * 64, "hash": "1" * 64}})
 
 
-@pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize("reason", [None, Reason.SEAT_UNAVAILABLE])
-def test_every_action_is_valid(action, reason):
-    for target in ("thing_1", "mem_1"):
-        assert problems(mapped(action, reason, target=target, target_name="a@b.example", changes={"a": [1, 2]})) == []
+@pytest.mark.parametrize("target", ["thing_1", "mem_1"])
+def test_every_action_is_valid(reason, target):
+    for action in Action:
+        event = mapped(action, reason, target=target, target_name="a@b.example", changes={"a": [1, 2]})
+        assert problems(event) == [], action
 
 
-@pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize("actor", [Actor("system"), Actor("api_token", "tok_1", "siem"), Actor("admin", "op", "op")])
-def test_every_action_is_valid_whoever_did_it_and_wherever_from(action, actor):
-    assert problems(mapped(action, actor=actor, client=Client())) == []
+def test_every_action_is_valid_whoever_did_it_and_wherever_from(actor):
+    for action in Action:
+        assert problems(mapped(action, actor=actor, client=Client())) == [], action
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_is_valid(reason):
-    assert problems(mapped(reason=reason)) == []
+def test_every_reason_is_valid():
+    for reason in Reason:
+        assert problems(mapped(reason=reason)) == [], reason
 
 
 @pytest.mark.parametrize("name", ["user", "service", "metadata", "time"])

@@ -37,12 +37,12 @@ def test_money_to_be_paid_always_shows_its_code(language):
     assert plain(written.money_with_code(language, Money(210000, "USD"))).startswith("USD 2")
 
 
-@pytest.mark.parametrize("currency", sorted(MINOR_DIGITS))
-def test_every_currency_is_written_with_its_own_digits_also_where_cldr_has_others(currency):
-    text = plain(written.money_with_code(EN, Money(1234567, currency)))
-    shown = text.removeprefix(f"{currency} ").replace(",", "")
-    assert Decimal(shown) == Money(1234567, currency).decimal
-    assert len(shown.partition(".")[2]) == MINOR_DIGITS[currency]
+def test_every_currency_is_written_with_its_own_digits_also_where_cldr_has_others():
+    for currency, digits in MINOR_DIGITS.items():
+        text = plain(written.money_with_code(EN, Money(1234567, currency)))
+        shown = text.removeprefix(f"{currency} ").replace(",", "")
+        assert Decimal(shown) == Money(1234567, currency).decimal, currency
+        assert len(shown.partition(".")[2]) == digits, currency
 
 
 @pytest.mark.parametrize(
