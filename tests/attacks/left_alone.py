@@ -57,8 +57,10 @@ class Record:
         )
 
     def rows(self) -> Rows:
-        # That a threshold of the seats was passed is recorded besides, by whoever passed it or some time later.
-        tables = ("member", "identity", "seat_entry", "audit_event WHERE action <> 'seat.threshold'")
+        # That a threshold of the seats was passed is recorded besides, by whoever passed it or some time later, and
+        # what an attack before this one was refused beyond the twenty-first time, when its minute is over.
+        events = "audit_event WHERE action <> 'seat.threshold' AND repeats = 1"
+        tables = ("member", "identity", "seat_entry", events)
         with closing(self.connect()) as connection:
             counted = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
             used = connection.execute("SELECT sum(used) FROM seat_pool").fetchone()[0]

@@ -290,7 +290,8 @@ class Scene:
 
     def _left_alone(self, before: tuple[Rows, Keys], *, events: int, used_up: int = 0) -> None:
         (rows, keys), (rows_after, keys_after) = before, self._seen()
-        assert rows_after == replace(rows, events=rows.events + events)
+        expected = replace(rows, events=rows.events + events)
+        assert rows_after == expected, f"{rows_after} instead of {expected}"
         assert keys_after.sessions == keys.sessions, "a session began or ended"
         assert keys.lost(keys_after) <= used_up, "a login under way was harmed"
 
