@@ -57,15 +57,18 @@ class Record:
         )
 
     def rows(self) -> Rows:
-        # That a threshold of the seats was passed is recorded besides, by whoever passed it or some time later, and
-        # what an attack before this one was refused beyond the twenty-first time, when its minute is over.
-        events = "audit_event WHERE action <> 'seat.threshold' AND repeats = 1"
-        tables = ("member", "identity", "seat_entry", events)
+        # That a threshold of the seats was passed is recorded besides, by whoever passed it or some time later.
+        tables = ("member", "identity", "seat_entry", "audit_event WHERE action <> 'seat.threshold'")
         with closing(self.connect()) as connection:
             counted = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
             used = connection.execute("SELECT sum(used) FROM seat_pool").fetchone()[0]
             roles = connection.execute(_ROLES).fetchone()[0]
         return Rows(counted[0], counted[1], used, counted[2], roles, counted[3])
+
+    def forget_floods(self) -> None:
+        """Keep what was counted from being recorded, when its minute is over, while another attack is looked at."""
+        for name in list(self._redis.scan_iter(match="*:floods", count=10_000)):
+            self._redis.delete(name)
 
     def keys(self) -> Keys:
         """Return what Redis knows, without logins whose time is up."""
