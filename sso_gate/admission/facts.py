@@ -1,13 +1,13 @@
 """Reads what the decision depends on, for a whole batch of one organization's logins at once."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
 
-from sso_gate.admission.decision import ContractPhase, EmailStanding, Facts, Tie
+from sso_gate.admission.decision import AdmitIfSeat, ContractPhase, EmailStanding, Facts, Tie, decide
 from sso_gate.clock import from_micros
 from sso_gate.errors import NotFound
 from sso_gate.identity import Identity, email_domain, normal_email
@@ -48,6 +48,12 @@ class Look:
     pool: Pool
 
 
+# Whose addresses are asked for: of those who turn out not to be bound, which takes another way to the database; of all,
+# in the same way; or of nobody who would be let in as a newcomer were a seat free: the lock is next, and asks again.
+Addresses = Literal["of strangers", "of all", "under the lock"]
+_ByEmail = Callable[[], dict[str, members.Candidate]]
+
+
 class House(Protocol):
     """What an organization tells the decision."""
 
@@ -67,11 +73,32 @@ class House(Protocol):
 @dataclass(frozen=True, slots=True)
 class _House:
     enabled: bool
+    connections: frozenset[str]
     slug: str
     domains: frozenset[str]
     admits_until: datetime | None
     access_until: datetime | None
     takes_newcomers: bool
+    now: datetime
+
+    def facts(self, proved: Identity, tie: Tie, member: Member | None) -> Facts:
+        return Facts(
+            organization_enabled=self.enabled,
+            connection_enabled=proved.connection in self.connections,
+            contract=contract_phase(self, now=self.now),
+            email=email_standing(proved, self),
+            tie=tie,
+            state=member.state if member else None,
+            role=member.role if member else None,
+            takes_newcomers=self.takes_newcomers,
+        )
+
+    def trusts(self, proved: Identity) -> bool:
+        return email_standing(proved, self) is EmailStanding.TRUSTED
+
+    def takes(self, stranger: Identity) -> bool:
+        """Return whether somebody whom the organization does not know would be let in if a seat was free."""
+        return isinstance(decide(self.facts(stranger, Tie.NONE, None)), AdmitIfSeat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +121,58 @@ def gather(tx: Connection, organization: str, identities: Sequence[Identity], *,
     return look(tx, organization, identities, now=now).people
 
 
-def look(tx: Connection, organization: str, identities: Sequence[Identity], *, now: datetime) -> Look:
+def look(
+    tx: Connection,
+    organization: str,
+    identities: Sequence[Identity],
+    *,
+    now: datetime,
+    addresses: Addresses = "of strangers",
+) -> Look:
     """Return the facts about each identity and the organization's seats.
 
     Raises:
         NotFound: there is no such organization, or it has no seats.
     """
-    rows = _LOOK.rows(
+    asked = _LOOK.asking(
         tx,
         organization=organization,
         connections=list({proved.connection for proved in identities}),
         subjects=list({proved.subject for proved in identities}),
     )
+    by_email = _asking_by_email(tx, organization, identities) if addresses == "of all" else None
+    rows = asked()
     if not rows or rows[0].purchased is None:
         raise NotFound("organization without seats")
-    house, enabled = _house(rows[0]), {row.via for row in rows if row.via_enabled}
+    pool, house = _pool(tx, organization, rows[0], now=now), _house(rows, now=now)
     bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
     strangers = [proved for proved in identities if (proved.connection, proved.subject) not in bound]
-    meant = _meant(tx, organization, strangers, house, provisioned=rows[0].provisioned) if strangers else _NOBODY
-    pool, contract = _pool(tx, organization, rows[0], now=now), contract_phase(house, now=now)
+    meant = _NOBODY
+    if strangers and not (addresses == "under the lock" and all(map(house.takes, strangers))):
+        by_email = by_email or _asking_by_email(tx, organization, filter(house.trusts, strangers))
+        meant = _meant(tx, organization, strangers, by_email(), provisioned=rows[0].provisioned)
     kept = _kept(tx, [*bound.values(), *meant.everybody], now=now) if pool.reserved else set()
     people = []
     for proved in identities:
-        standing = email_standing(proved, house)
-        tie, member = _tie(proved, standing, bound, meant)
-        facts = Facts(
-            organization_enabled=house.enabled,
-            connection_enabled=proved.connection in enabled,
-            contract=contract,
-            email=standing,
-            tie=tie,
-            state=member.state if member else None,
-            role=member.role if member else None,
-            takes_newcomers=house.takes_newcomers,
-        )
-        people.append(Gathered(facts, member, member is not None and member.id in kept, house.slug))
+        tie, member = _tie(proved, house, bound, meant)
+        is_kept = member is not None and member.id in kept
+        people.append(Gathered(house.facts(proved, tie, member), member, is_kept, house.slug))
     return Look(people, pool)
 
 
+def _asking_by_email(tx: Connection, organization: str, people: Iterable[Identity]) -> _ByEmail:
+    emails = {one.email for one in people if one.email}
+    return members.asking_by_email(tx, organization, emails) if emails else dict
+
+
 def _meant(
-    tx: Connection, organization: str, strangers: Sequence[Identity], house: _House, *, provisioned: bool
+    tx: Connection,
+    organization: str,
+    strangers: Collection[Identity],
+    by_email: dict[str, members.Candidate],
+    *,
+    provisioned: bool,
 ) -> _Meant:
-    trusted = {one.email for one in strangers if one.email and email_standing(one, house) is EmailStanding.TRUSTED}
-    by_email = members.by_email(tx, organization, trusted) if trusted else {}
     if not provisioned:
         return _Meant(by_email, {})
     return _Meant(by_email, members.by_external_id(tx, organization, {one.subject for one in strangers}))
@@ -152,20 +188,23 @@ def _pool(tx: Connection, organization: str, row: Any, *, now: datetime) -> Pool
     return Pool(row.purchased, row.used, 0, row.version)
 
 
-def _house(row: Any) -> _House:
+def _house(rows: Sequence[Any], *, now: datetime) -> _House:
+    row = rows[0]
     return _House(
         enabled=bool(row.enabled),
+        connections=frozenset([row.via for row in rows if row.via_enabled]),
         slug=row.slug,
         domains=frozenset((row.domains or "").split()),
         admits_until=None if row.admits_until_at is None else from_micros(row.admits_until_at),
         access_until=None if row.access_until_at is None else from_micros(row.access_until_at),
         takes_newcomers=row.provisioning == "jit",
+        now=now,
     )
 
 
 def _tie(
     proved: Identity,
-    standing: EmailStanding,
+    house: _House,
     bound: dict[tuple[str, str], Member],
     meant: _Meant,
 ) -> tuple[Tie, Member | None]:
@@ -173,9 +212,9 @@ def _tie(
     if member is not None:
         # A key is bound inside one organization; one that was bound elsewhere must never open this one.
         return (Tie.BOUND, member) if member.organization == proved.organization else (Tie.TAKEN, None)
-    candidate = meant.by_email.get(normal_email(proved.email)) if proved.email else None
-    if standing is not EmailStanding.TRUSTED:
-        candidate = None
+    candidate = None
+    if proved.email and house.trusts(proved):
+        candidate = meant.by_email.get(normal_email(proved.email))
     provisioned = meant.by_subject.get(proved.subject)
     if provisioned is not None and not provisioned.bound:
         if candidate is not None and candidate.member.id != provisioned.member.id:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from sso_gate.admission.decision import Admit, AdmitIfSeat, AdmitToSettings, Refuse, Tie, Verdict, decide
-from sso_gate.admission.facts import Gathered, look
+from sso_gate.admission.facts import Addresses, Gathered, look
 from sso_gate.audit import store as audit
 from sso_gate.audit.event import Action, Actor, Client, Event, SeatCount, Via, new_reference
 from sso_gate.clock import Clock
@@ -83,9 +83,12 @@ class _Batch:
     refused_again: list[str] = field(default_factory=list)
     roles: dict[str, Role] = field(default_factory=dict)
 
-    def look(self, places: Sequence[int]) -> dict[int, Gathered]:
+    def look(self, places: Sequence[int], *, addresses: Addresses = "of all") -> dict[int, Gathered]:
         """Return the facts about the logins at these places, having read the pool: as SQL says now."""
-        found = look(self.tx, self.organization, [self.logins[at].identity for at in places], now=self.now)
+        who = [self.logins[at].identity for at in places]
+        if ledger.is_alone(self.tx):
+            addresses = "of strangers"
+        found = look(self.tx, self.organization, who, now=self.now, addresses=addresses)
         self.pool = found.pool
         return {at: _as_they_come(known, self.logins[at]) for at, known in zip(places, found.people, strict=True)}
 
@@ -137,7 +140,7 @@ def settle(
 def _without_lock(batch: _Batch) -> dict[int, Gathered]:
     """Answer whoever needs no seat, and return the others."""
     undecided = {}
-    for at, known in batch.look(range(len(batch.logins))).items():
+    for at, known in batch.look(range(len(batch.logins)), addresses="under the lock").items():
         verdict = decide(known.facts)
         # Binding a first identity is for the lock too: two identities with one email must not both be first.
         # And an address may look like somebody else's only because its person has come in between two of these reads.
@@ -228,7 +231,10 @@ def _grant(batch: _Batch, takers: list[tuple[int, Gathered]]) -> None:
     ids = {person.id: new_id("evt", batch.clock) for person in people}
     known_before = [known.member.id for _, known in takers if known.member]
     newcomers = list(strangers.values())
-    batch.pool = ledger.grant(batch.tx, batch.organization, ids, now=batch.now, known=known_before, newcomers=newcomers)
+    was = None if any(known.kept for _, known in takers) else batch.pool
+    batch.pool = ledger.grant(
+        batch.tx, batch.organization, ids, now=batch.now, known=known_before, newcomers=newcomers, locked=was
+    )
     batch.came.update(known_before)
     _bind(batch, takers, people)
     for person, (at, known) in zip(people, takers, strict=True):

@@ -3,7 +3,7 @@
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -93,9 +93,14 @@ def to_member(row: Any) -> Member:
 
 def by_email(tx: Connection, organization: str, emails: Collection[str]) -> dict[str, Candidate]:
     """Return the organization's members with these addresses, by normal form."""
+    return asking_by_email(tx, organization, emails)()
+
+
+def asking_by_email(tx: Connection, organization: str, emails: Collection[str]) -> Callable[[], dict[str, Candidate]]:
+    """Ask who has these addresses, together with other questions (`Prepared.asking`), and return what tells."""
     keys = [normal_email(email) for email in emails]
-    rows = _BY_EMAIL.rows(tx, organization=organization, emails=keys)
-    return {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in rows}
+    rows = _BY_EMAIL.asking(tx, organization=organization, emails=keys)
+    return lambda: {row.email_key: Candidate(to_member(row), bool(row.is_bound), row.bound_to) for row in rows()}
 
 
 def by_external_id(tx: Connection, organization: str, subjects: Collection[str]) -> dict[str, Candidate]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Label,
+    Update,
     bindparam,
     delete,
     exists,
@@ -109,19 +110,25 @@ def grant(
     now: datetime,
     known: Collection[str] | None = None,
     newcomers: Sequence[Member] = (),
+    locked: Pool | None = None,
 ) -> Pool:
     """Give a seat to each of these members, who hold none, and return the pool; the lock is taken already.
 
     `events` names for each member's id the audit event that the caller writes in this transaction; `known` are those
     who may be waiting or have a seat kept for them, all unless it is said; `newcomers` are those of whom there is no
     row yet, and who come in just now: theirs is inserted with the seat. Used grows by the rows that really changed.
+    `locked` is the pool as it was read under the lock, which says what it is afterwards where no hold is dropped.
     Raises `Conflict` when one of them held a seat or was blocked: then nothing of this transaction may stay.
     """
     waiters = list(events if known is None else known)
     if waiters:
         _DROP_HOLDS.later(tx, members=waiters)
         _STOP_WAITING.later(tx, members=waiters)
-    pool = _change(tx, organization, _USE, now=now, more=len(events))
+    if locked:
+        _TAKE.later(tx, organization=organization, more=len(events))
+        pool = replace(locked, used=locked.used + len(events), version=locked.version + 1)
+    else:
+        pool = _change(tx, organization, _USE, now=now, more=len(events))
     thresholds.note(
         tx, organization, purchased=pool.purchased, used=pool.used, taken=len(events), version=pool.version, now=now
     )
@@ -235,14 +242,20 @@ _READ = Prepared(select(*_POOL).where(_MINE))
 _LOCK = Prepared(select(seat_pool.c.version).where(_MINE).with_for_update())
 
 
+def _changed(**columns: Any) -> Update:
+    """Return the only kind of statement that changes a pool: it raises the version."""
+    return update(seat_pool).where(_MINE).values(version=seat_pool.c.version + 1, **columns)
+
+
 def _changing(**columns: Any) -> Prepared:
-    """Return the only kind of statement that changes a pool: it raises the version and returns what is there then."""
-    changed = update(seat_pool).where(_MINE).values(version=seat_pool.c.version + 1, **columns)
-    return Prepared(changed.returning(*_POOL))
+    """Return the statement that makes this change and returns what is there then."""
+    return Prepared(_changed(**columns).returning(*_POOL))
 
 
 _TOUCH = _changing()
-_USE = _changing(used=seat_pool.c.used + bindparam("more"))
+_USED_MORE = {"used": seat_pool.c.used + bindparam("more")}
+_USE = _changing(**_USED_MORE)
+_TAKE = Prepared(_changed(**_USED_MORE))
 _BUY = _changing(purchased=bindparam("purchased"))
 _CORRECT = _changing(used=bindparam("used"))
 _CAN_TAKE = (member.c.state == MemberState.RELEASED) | (member.c.state == MemberState.WAITING)

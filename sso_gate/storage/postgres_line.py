@@ -9,6 +9,7 @@ closes the connection, and whatever is no prepared statement goes through its cu
 import itertools
 import select
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from psycopg import Connection, InternalError, OperationalError
@@ -24,6 +25,15 @@ LINE = "line"  # under which a connection's own is found in SQLAlchemy's notes a
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 
+@dataclass(slots=True)
+class Asked:
+    """A statement, and the server's answer to it once it was sent."""
+
+    text: str
+    words: Words
+    answer: PGresult | None = None
+
+
 class Line:
     """What is said on one connection, by one thread at a time."""
 
@@ -32,56 +42,63 @@ class Line:
         self._reader = Transformer(connection)
         self._names: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
-        self._waiting: list[tuple[str, Words]] = []
+        self._waiting: list[Asked] = []
         self._poll = select.poll()
 
-    def later(self, text: str, words: Words = ()) -> None:
-        """Send this statement with the next one that is asked, or with `send`."""
-        self._waiting.append((text, words))
+    def later(self, text: str, words: Words = ()) -> Asked:
+        """Send this statement together with others, when somebody waits for the answer to one of them, or by `send`."""
+        self._waiting.append(Asked(text, words))
+        return self._waiting[-1]
 
     def forget(self) -> None:
         """Never send what waits."""
         self._waiting = []
 
-    def ask(self, text: str, words: Words) -> PGresult:
-        """Return the server's answer to this statement, which goes with whatever waits and after it.
-
-        Raises:
-            psycopg.Error: the first of them that went wrong, and no later one was run; or the connection is gone.
-        """
-        self.later(text, words)
-        return self.send()[-1]
+    def answer(self, asked: Asked) -> PGresult:
+        """Return the server's answer to this statement of the transaction under way; raises as `send` does."""
+        if asked.answer is None:
+            self.send()
+        assert asked.answer is not None  # noqa: S101 - what waited was sent
+        return asked.answer
 
     def rows(self, answer: PGresult, make: Callable[[Sequence[Any]], T]) -> list[T]:
         """Return the rows of an answer."""
         self._reader.set_pgresult(answer)
         return self._reader.load_rows(0, answer.ntuples, make)
 
-    def send(self) -> list[PGresult]:
-        """Send what waits and return the server's answers, the last one last; raises as `ask` does."""
+    def send(self) -> None:
+        """Send what waits, in order, and note the server's answers.
+
+        Raises:
+            psycopg.Error: the first of them that went wrong, and no later one was run; or the connection is gone.
+        """
         going, self._waiting = self._waiting, []
         if not going:
-            return []
+            return
         self._pgconn.enter_pipeline_mode()
-        new = [text for text, words in going if self._prepared_now(text, words)]
+        new = [self._prepared_now(one) for one in going]
         self._pgconn.pipeline_sync()
         self._flush()
         answers = self._answers()
         self._pgconn.exit_pipeline_mode()
         wrong = next((answer for answer in answers if answer.status not in _DONE), None)
         if wrong is not None:
-            for text in new:  # what was sent behind the one that went wrong was not prepared
-                del self._names[text]
+            for one in itertools.compress(going, new):  # what was sent behind the one that went wrong was not prepared
+                del self._names[one.text]
             raise error_from_result(wrong)
-        return answers
+        told = iter(answers)
+        for one, is_new in zip(going, new, strict=True):
+            if is_new:
+                next(told)  # that it was prepared
+            one.answer = next(told)
 
-    def _prepared_now(self, text: str, words: Words) -> bool:
+    def _prepared_now(self, asked: Asked) -> bool:
         """Say one statement, and return whether the server had to be told what it means."""
-        name = self._names.get(text)
+        name = self._names.get(asked.text)
         if is_new := name is None:
-            name = self._names[text] = b"s%d" % next(self._numbers)
-            self._pgconn.send_prepare(name, text.encode())
-        self._pgconn.send_query_prepared(name, words)
+            name = self._names[asked.text] = b"s%d" % next(self._numbers)
+            self._pgconn.send_prepare(name, asked.text.encode())
+        self._pgconn.send_query_prepared(name, asked.words)
         return is_new
 
     def _flush(self) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType
 
-from sso_gate.storage.postgres_line import LINE, Line
+from sso_gate.storage.postgres_line import LINE, Asked, Line
 
 T = TypeVar("T")
 
@@ -60,13 +60,13 @@ class _OnSqlite:
     def ask(self, tx: Connection, values: Mapping[str, Any]) -> Any:
         return self._run(tx, tx.dialect.do_execute, self._parameters(values))
 
-    def columns(self, cursor: Any) -> list[str]:
+    def columns(self, _tx: Connection, cursor: Any) -> list[str]:
         return [column[0] for column in cursor.description]
 
     def rows(self, _tx: Connection, cursor: Any, make: Callable[[Sequence[Any]], T]) -> list[T]:
         return list(map(make, cursor.fetchall()))
 
-    def changed(self, cursor: Any) -> int:
+    def changed(self, _tx: Connection, cursor: Any) -> int:
         return cast("int", cursor.rowcount)
 
     def later(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -102,27 +102,29 @@ class _OnPostgres:
     constants: Mapping[str, Any]
     order: Sequence[str]
 
-    def ask(self, tx: Connection, values: Mapping[str, Any]) -> PGresult:
+    def ask(self, tx: Connection, values: Mapping[str, Any]) -> Asked:
         _begin(tx)
-        try:
-            return line_of(tx).ask(self.text, self._words(values))
-        except psycopg.Error as error:
-            raise as_sqlalchemy(tx, self.text, error) from error
+        return line_of(tx).later(self.text, self._words(values))
 
-    def columns(self, answer: PGresult) -> list[str]:
+    def columns(self, tx: Connection, asked: Asked) -> list[str]:
+        answer = self._answer(tx, asked)
         return [(answer.fname(at) or b"").decode() for at in range(answer.nfields)]
 
-    def rows(self, tx: Connection, answer: PGresult, make: Callable[[Sequence[Any]], T]) -> list[T]:
-        return line_of(tx).rows(answer, make)
+    def rows(self, tx: Connection, asked: Asked, make: Callable[[Sequence[Any]], T]) -> list[T]:
+        return line_of(tx).rows(self._answer(tx, asked), make)
 
-    def changed(self, answer: PGresult) -> int:
-        return answer.command_tuples or 0
+    def changed(self, tx: Connection, asked: Asked) -> int:
+        return self._answer(tx, asked).command_tuples or 0
 
     def later(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        _begin(tx)
-        line = line_of(tx)
         for row in rows:
-            line.later(self.text, self._words(row))
+            self.ask(tx, row)
+
+    def _answer(self, tx: Connection, asked: Asked) -> PGresult:
+        try:
+            return line_of(tx).answer(asked)
+        except psycopg.Error as error:
+            raise as_sqlalchemy(tx, self.text, error) from error
 
     def _words(self, values: Mapping[str, Any]) -> list[bytes | None]:
         return [_word(values[name] if name in values else self.constants[name]) for name in self.order]
@@ -162,16 +164,26 @@ class Prepared:
 
     def rows(self, tx: Connection, **values: Any) -> list[Any]:
         """Return the rows as named tuples of what the driver gives."""
+        return self.asking(tx, **values)()
+
+    def asking(self, tx: Connection, **values: Any) -> Callable[[], list[Any]]:
+        """Ask, and return what returns the rows. On PostgreSQL the question goes with the next one whose answer is
+        waited for: several can go together.
+        """
         on = self._for(tx)
-        answer = on.ask(tx, values)
-        if self._row is None:
-            self._row = namedtuple("Row", on.columns(answer))  # type: ignore[misc]  # noqa: PYI024 - names are known now
-        return on.rows(tx, answer, self._row._make)
+        asked = on.ask(tx, values)
+
+        def rows() -> list[Any]:
+            if self._row is None:
+                self._row = namedtuple("Row", on.columns(tx, asked))  # type: ignore[misc]  # noqa: PYI024 - names are known now
+            return on.rows(tx, asked, self._row._make)
+
+        return rows
 
     def run(self, tx: Connection, **values: Any) -> int:
         """Run it and return how many rows it changed."""
         on = self._for(tx)
-        return on.changed(on.ask(tx, values))
+        return on.changed(tx, on.ask(tx, values))
 
     def later(self, tx: Connection, **values: Any) -> None:
         """Run it before any other statement. On PostgreSQL it is sent, and may fail, with the next one whose answer is

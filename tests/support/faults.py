@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Any
 
 import psycopg
-from psycopg.pq.abc import PGresult
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Engine, event
 
@@ -126,14 +125,13 @@ class _WatchedPostgresLine(Line):
         self.connection = connection
         self._drivers = drivers
 
-    def send(self) -> list[PGresult]:
+    def send(self) -> None:
         if not self._waiting:
-            return []
+            return
         self._drivers.begin()
         _go_wrong(self, self._drivers.strikes(Kind.DIES_BEFORE, Kind.LOST_BEFORE))
-        answers = super().send()
+        super().send()
         _go_wrong(self, self._drivers.strikes(Kind.DIES_AFTER, Kind.LOST_AFTER))
-        return answers
 
 
 def _watched_line(drivers: Drivers, lines: Lines) -> _Line:

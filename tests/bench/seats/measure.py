@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 
 from sso_gate.storage.database import Database
-from sso_gate.storage.postgres_line import Line
+from sso_gate.storage.postgres_line import Asked, Line
 
 Statement = tuple[str, Sequence[Any]]
 
@@ -107,13 +107,13 @@ async def said(database: Database, work: Callable[[Connection], object]) -> list
         portions[-1].append((text, values))
         execute(cursor, text, values, context)
 
-    def waiting(line: Line, text: str, words: Any = ()) -> None:
+    def waiting(line: Line, text: str, words: Any = ()) -> Asked:
         portions[-1].append((text, words))
-        later(line, text, words)
+        return later(line, text, words)
 
-    def sending(line: Line) -> Any:
+    def sending(line: Line) -> None:
         portions.append([])
-        return send(line)
+        send(line)
 
     def undone(tx: Connection) -> None:
         work(tx)

@@ -123,12 +123,11 @@ async def test_who_comes_in_by_another_process_between_two_reads_is_not_taken_fo
 
         reads, send = list[int](), Line.send
 
-        def and_meanwhile(line: Line) -> object:
-            answers = send(line)
+        def and_meanwhile(line: Line) -> None:
+            send(line)
             reads.append(1)
             if len(reads) == 1:
                 asyncio.run(come_there())
-            return answers
 
         monkeypatch.setattr(Line, "send", and_meanwhile)
         assert isinstance(await here.settle(ana), Allowed)

@@ -18,6 +18,7 @@ from tests.unit.storage.things import metadata, thing
 
 INSERT = inserting(thing)
 COUNT = Prepared(select(func.count().label("found")).select_from(thing))
+NAMES = Prepared(select(thing.c.id))
 RENAME = Prepared(update(thing).where(thing.c.id == bindparam("which")).values(said=bindparam("word")))
 GIVES_UP_ONCE = (
     "CREATE SEQUENCE tries",
@@ -58,13 +59,34 @@ async def test_a_transaction_goes_as_often_as_somebody_waits_for_an_answer(
 ):
     ways, send = list[int](), Line.send
 
-    def counted(line: Line) -> object:
+    def counted(line: Line) -> None:
         ways.append(len(line._waiting))
-        return send(line)
+        send(line)
 
     monkeypatch.setattr(Line, "send", counted)
     await postgres.write(lambda tx: (COUNT.rows(tx), add(tx, "a", "b"), RENAME.later(tx, which="a", word="x")))
     assert ways == [2, 4]  # BEGIN and the question; two rows, the change and COMMIT
+
+
+async def test_questions_that_go_together_have_each_their_own_answer(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+):
+    ways, send = list[int](), Line.send
+
+    def counted(line: Line) -> None:
+        ways.append(len(line._waiting))
+        send(line)
+
+    def work(tx: Connection) -> tuple[int, int, list[str]]:
+        before, names = COUNT.asking(tx), NAMES.asking(tx)
+        INSERT.later(tx, **row(f"n{len(ways)}"))
+        after = COUNT.asking(tx)
+        return after()[0].found, before()[0].found, [one.id for one in names()]
+
+    monkeypatch.setattr(Line, "send", counted)
+    assert await postgres.write(work) == (1, 0, [])
+    assert await postgres.write(work) == (2, 1, ["n0"])  # nothing has to be prepared any more
+    assert ways == [5, 1, 5, 1]  # BEGIN, three questions and a row; COMMIT
 
 
 async def test_a_row_that_is_refused_with_the_commit_takes_everything_back(postgres: Database):
