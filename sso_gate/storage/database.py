@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sso_gate.errors import Unavailable
 from sso_gate.storage.postgres_line import LINE, Line
-from sso_gate.storage.prepared import as_sqlalchemy, line_of
+from sso_gate.storage.prepared import Prepared, as_sqlalchemy, line_of
 from sso_gate.storage.threads import Threads
 
 SQLITE_BUSY_MILLISECONDS = 10_000
@@ -37,8 +37,11 @@ _POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": STATEMENT_MILLISECONDS,
     "tcp_user_timeout": STATEMENT_MILLISECONDS,
 }
-_POSTGRES_WRITES = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_POSTGRES_READS = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SQLITE_WRITES = Prepared(text("BEGIN IMMEDIATE"))
+_SQLITE_READS = Prepared(text("BEGIN"))
+_POSTGRES_WRITES = Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED"))
+_POSTGRES_READS = Prepared(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+_COMMIT = Prepared(text("COMMIT"))
 # The transaction was ended by the server and left nothing: running it again is safe (PostgreSQL, appendix A, class 40).
 _TRY_AGAIN = ("40001", "40P01")
 
@@ -53,13 +56,12 @@ class Database:
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
-            self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE", connections=1)
-            self._read_engine = _sqlite_engine(url, begin="BEGIN", connections=READERS)
+            writers, writes, reads, engine = 1, _SQLITE_WRITES, _SQLITE_READS, _sqlite_engine
         else:
-            self.engine = _postgres_engine(url, begin=_POSTGRES_WRITES, connections=POSTGRES_WRITERS)
-            self._read_engine = _postgres_engine(url, begin=_POSTGRES_READS, connections=READERS)
-        self._writers = _Lane(self.engine, 1 if self.is_sqlite else POSTGRES_WRITERS, "sql-write")
-        self._readers = _Lane(self._read_engine, READERS, "sql-read")
+            writers, writes, reads, engine = POSTGRES_WRITERS, _POSTGRES_WRITES, _POSTGRES_READS, _postgres_engine
+        self.engine, self._read_engine = engine(url, writers), engine(url, READERS)
+        self._writers = _Lane(self.engine, writes, writers, "sql-write")
+        self._readers = _Lane(self._read_engine, reads, READERS, "sql-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returned, after its transaction was committed; any exception rolls it back.
@@ -90,11 +92,13 @@ class Database:
 
 class _Lane:
     """Threads that run transactions, each on a connection that it keeps: taking one from SQLAlchemy's pool and giving
-    it back costs three times what a transaction itself does.
+    it back costs three times what a transaction itself does. BEGIN and COMMIT are statements like others: SQLAlchemy
+    keeps its books about a transaction where its own statements are run, and says nothing to the database.
     """
 
-    def __init__(self, engine: Engine, threads: int, name: str) -> None:
+    def __init__(self, engine: Engine, begin: Prepared, threads: int, name: str) -> None:
         self._engine = engine
+        self._begin = begin
         self._threads = Threads(threads, name, at_end=self._give_back)
         self._own = threading.local()
 
@@ -124,6 +128,7 @@ class _Lane:
         try:
             tx = self._connection()
             try:
+                self._begin.later(tx)
                 result = work(tx)
             except SQLAlchemyError as error:
                 raise _NothingDone(error) from error
@@ -134,8 +139,10 @@ class _Lane:
         return result
 
     def _commit(self, tx: Connection) -> None:
+        if tx.in_transaction():
+            tx.commit()  # its books alone
         try:
-            tx.commit()
+            _COMMIT.run(tx)
         except DBAPIError as error:
             if _was_ended_by_the_server(error):
                 raise _NothingDone(error) from error
@@ -184,13 +191,14 @@ def _as_ours(error: SQLAlchemyError) -> Exception:
     return error
 
 
-def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
+def _sqlite_engine(url: str, connections: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=connections,
         max_overflow=0,
         connect_args={"isolation_level": None, "check_same_thread": False},  # we say BEGIN ourselves
     )
+    _keep_books_alone(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -198,14 +206,12 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         _log_ahead(connection)
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        try:
-            connection.connection.cursor().execute(begin)
-        except sqlite3.Error as error:  # the driver's own call spares a login the cost of another statement
-            raise OperationalError(begin, None, error) from error
-
     return engine
+
+
+def _keep_books_alone(engine: Engine) -> None:
+    """Let SQLAlchemy's own commit say nothing to the database: who runs the transaction does."""
+    setattr(engine.dialect, "do_commit", lambda _connection: None)  # noqa: B010 - mypy forbids the assignment
 
 
 def _log_ahead(connection: Any) -> None:
@@ -221,7 +227,7 @@ def _log_ahead(connection: Any) -> None:
             return
 
 
-def _postgres_engine(url: str, *, begin: str, connections: int) -> Engine:
+def _postgres_engine(url: str, connections: int) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://" + url.partition("://")[2],
         pool_size=connections,
@@ -234,42 +240,21 @@ def _postgres_engine(url: str, *, begin: str, connections: int) -> Engine:
             "options": " ".join(f"-c {name}={value}" for name, value in _POSTGRES_SETTINGS.items()),
         },
     )
+    _keep_books_alone(engine)
 
     @event.listens_for(engine, "connect")
     def _listen(connection: Any, record: Any) -> None:
         record.info[LINE] = Line(connection)
 
-    @event.listens_for(engine, "begin")
-    def _begin(tx: Connection) -> None:
-        line_of(tx).later(begin)
-
     @event.listens_for(engine, "before_cursor_execute")
     def _send(tx: Connection, *_: Any) -> None:
-        _say(tx)
-
-    @event.listens_for(engine, "commit")
-    def _commit(tx: Connection) -> None:
-        line_of(tx).later("COMMIT")
         try:
-            _say(tx)
-        except DBAPIError as error:  # perhaps of a statement before it, and SQLAlchemy believes it to be over
-            if not error.connection_invalidated:
-                tx.connection.rollback()
-            raise
-
-    # What psycopg would do then is to find out that all is committed.
-    setattr(engine.dialect, "do_commit", lambda _connection: None)  # noqa: B010 - mypy forbids the assignment
+            line_of(tx).send()
+        except psycopg.Error as error:
+            raise as_sqlalchemy(tx, "statements sent together", error) from error
 
     @event.listens_for(engine, "reset")
     def _forget(_connection: Any, record: Any, _state: Any) -> None:
         record.info[LINE].forget()
 
     return engine
-
-
-def _say(tx: Connection) -> None:
-    """Send PostgreSQL what waits to be said."""
-    try:
-        line_of(tx).send()
-    except psycopg.Error as error:
-        raise as_sqlalchemy(tx, "statements sent together", error) from error

@@ -77,7 +77,6 @@ class _OnSqlite:
 
     def _run(self, tx: Connection, run: Callable[[Any, str, Any], None], parameters: Any) -> Any:
         """Return the driver's cursor after the run."""
-        _begin(tx)
         cursor = tx.connection.cursor()
         try:
             run(cursor, self.text, parameters)
@@ -103,7 +102,6 @@ class _OnPostgres:
     order: Sequence[str]
 
     def ask(self, tx: Connection, values: Mapping[str, Any]) -> Asked:
-        _begin(tx)
         return line_of(tx).later(self.text, self._words(values))
 
     def columns(self, tx: Connection, asked: Asked) -> list[str]:
@@ -212,11 +210,6 @@ _NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-un
 def line_of(tx: Connection) -> Line:
     """Return what speaks on this transaction's connection to PostgreSQL."""
     return cast("Line", tx.info[LINE])
-
-
-def _begin(tx: Connection) -> None:
-    if not tx.in_transaction():
-        tx.begin()
 
 
 def as_sqlalchemy(tx: Connection, text: str, error: Any, cursor: Any = None) -> DBAPIError:

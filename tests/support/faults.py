@@ -83,8 +83,7 @@ class Drivers:
         return fault.kind
 
     def _watch(self, engine: Engine) -> None:
-        # On PostgreSQL a commit is one more statement of the line, and what the dialect calls has nothing left to do.
-        for name in (*_CALLS, "do_commit") if engine.dialect.name == "sqlite" else _CALLS:
+        for name in _CALLS:
             setattr(engine.dialect, name, self._watched_call(getattr(engine.dialect, name)))
         if engine.dialect.name == "postgresql":
             event.listen(engine, "connect", self._watch_line)

@@ -6,17 +6,19 @@ import sqlite3
 import statistics
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from time import perf_counter, sleep
 from typing import Any
 from unittest.mock import patch
 
 import psycopg
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from sso_gate.storage.database import Database
 from sso_gate.storage.postgres_line import Asked, Line
+from tests.support.commits import before_each_commit
 
 Statement = tuple[str, Sequence[Any]]
 
@@ -55,7 +57,6 @@ class BareDriver:
     def say(self, portions: Sequence[Sequence[Statement]]) -> None:
         """Say what a decision has said, waiting for an answer to each portion, and commit."""
         if self.is_sqlite:
-            self._sqlite.execute("BEGIN IMMEDIATE")
             for text, values in chain.from_iterable(portions):
                 self._sqlite.execute(text, values).fetchall()
             self._flush_longer()
@@ -84,18 +85,10 @@ class BareDriver:
 @contextmanager
 def slower_flushes(database: Database, driver: BareDriver, by: float) -> Iterator[None]:
     """Let every commit, the gate's and the driver's, take so many seconds longer, as on another disk."""
-
-    def wait(_connection: Any) -> None:
-        if by:
-            sleep(by)
-
-    event.listen(database.engine, "commit", wait)
     driver.flush = by
-    try:
+    with before_each_commit(database, partial(sleep, by)):
         yield
-    finally:
-        driver.flush = 0.0
-        event.remove(database.engine, "commit", wait)
+    driver.flush = 0.0
 
 
 async def said(database: Database, work: Callable[[Connection], object]) -> list[list[Statement]]:
@@ -137,15 +130,8 @@ class _Undone(Exception):
 def counted_commits(database: Database) -> Iterator[list[int]]:
     """Count the transactions that commit: each is one flush."""
     commits: list[int] = []
-
-    def note(_connection: Any) -> None:
-        commits.append(1)
-
-    event.listen(database.engine, "commit", note)
-    try:
+    with before_each_commit(database, partial(commits.append, 1)):
         yield commits
-    finally:
-        event.remove(database.engine, "commit", note)
 
 
 async def seconds(work: Callable[[], Awaitable[Any]]) -> float:

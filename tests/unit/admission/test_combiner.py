@@ -1,13 +1,14 @@
 """Logins that share a transaction: nobody pays for somebody else's trouble, and a commit is found again."""
 
 import asyncio
+from functools import partial
 
 import pytest
-from sqlalchemy import event
 
 from sso_gate.admission.settle import Allowed, Denied
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.storage.postgres_line import Line
+from tests.support.commits import before_each_commit
 from tests.support.gates import Gate, Migrated, fresh_login, make_organization, open_gate, person
 from tests.support.postgres import ThrowAwayPostgres
 from tests.support.valkey import ThrowAwayValkey
@@ -22,8 +23,8 @@ async def audit_rows(inside: Gate) -> int:
 async def test_logins_that_arrive_together_share_transactions(inside: Gate):
     organization = await make_organization(inside.runtime, seats=40)
     commits: list[int] = []
-    event.listen(inside.runtime.database.engine, "commit", lambda _: commits.append(1))
-    answers = await asyncio.gather(*(inside.settle(person(organization, f"p{at}")) for at in range(32)))
+    with before_each_commit(inside.runtime.database, partial(commits.append, 1)):
+        answers = await asyncio.gather(*(inside.settle(person(organization, f"p{at}")) for at in range(32)))
     assert all(isinstance(answer, Allowed) for answer in answers)
     assert len(commits) <= 2
     assert (await inside.pool(organization.id)).used == 33

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 
 from sso_gate.admission.admit import Admission
@@ -109,10 +108,11 @@ async def test_reactivating_takes_a_seat(scim, word):
     assert await last(scim) == (("scim.user.activate", "success", None), 2)
 
 
-async def test_a_refusal_is_on_record_in_the_transaction_that_decided_it(scim):
+async def test_a_refusal_is_on_record_in_the_transaction_that_decided_it(scim, monkeypatch):
     await fill(scim)
-    writing: list[object] = []
-    sqlalchemy_event.listen(scim.gate.runtime.database.engine, "begin", writing.append)
+    writing, writers = [], scim.gate.runtime.database._writers
+    once = writers._once
+    monkeypatch.setattr(writers, "_once", lambda work: writing.append(work) or once(work))
     assert (await scim.create("late")).status_code == 403
     assert len(writing) == 1, "one transaction decides and tells"
     assert (await scim.events())[-1]["reason"] == "seat_unavailable"

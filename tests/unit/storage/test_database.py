@@ -6,13 +6,14 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from sso_gate.errors import Unavailable
 from sso_gate.storage.database import TRIES, Database
-from tests.support.faults import Kind
+from sso_gate.storage.postgres_line import Line
 from tests.support.servers import LOOPBACK, free_port
 from tests.unit.storage.things import metadata, thing
 
@@ -116,14 +117,16 @@ async def test_a_transaction_whose_commit_was_asked_for_is_never_run_again(postg
         tries.append(tx)
         add(tx, "a")
 
-    commit = postgres.engine.dialect.do_commit
+    send = Line.send
 
-    def commit_and_lose(connection) -> None:
-        commit(connection)
-        connection.dbapi_connection.close()
-        raise postgres.engine.dialect.loaded_dbapi.OperationalError(Kind.LOST_AFTER.value)
+    def commit_and_lose(line: Line) -> None:
+        commits = [one.text for one in line._waiting] == ["COMMIT"]
+        send(line)
+        if commits:
+            line._pgconn.finish()
+            raise psycopg.OperationalError("the connection is lost")
 
-    monkeypatch.setattr(postgres.engine.dialect, "do_commit", commit_and_lose)
+    monkeypatch.setattr(Line, "send", commit_and_lose)
     with pytest.raises(Unavailable):
         await postgres.write(work)
     assert len(tries) == 1
