@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from psycopg import Connection, InternalError, OperationalError
-from psycopg.adapt import Transformer
+from psycopg.abc import Buffer
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-Words = Sequence[bytes | None]
 T = TypeVar("T")
 
 LINE = "line"  # under which a connection's own is found in SQLAlchemy's notes about it
@@ -30,7 +30,7 @@ class Asked:
     """A statement, and the server's answer to it once it was sent."""
 
     text: str
-    words: Words
+    words: Sequence[Buffer | None]
     answer: PGresult | None = None
 
 
@@ -39,15 +39,19 @@ class Line:
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._pgconn = connection.pgconn
-        self._reader = Transformer(connection)
+        self._words = Transformer(connection)
         self._names: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self._waiting: list[Asked] = []
         self._poll = select.poll()
 
-    def later(self, text: str, words: Words = ()) -> Asked:
-        """Send this statement together with others, when somebody waits for the answer to one of them, or by `send`."""
-        self._waiting.append(Asked(text, words))
+    def later(self, text: str, values: Sequence[Any] = ()) -> Asked:
+        """Send this statement together with others, when somebody waits for the answer to one of them, or by `send`.
+
+        Raises:
+            psycopg.DataError: a text that PostgreSQL cannot take, such as one with a NUL.
+        """
+        self._waiting.append(Asked(text, self._words.dump_sequence(values, [PyFormat.TEXT] * len(values))))
         return self._waiting[-1]
 
     def forget(self) -> None:
@@ -63,8 +67,8 @@ class Line:
 
     def rows(self, answer: PGresult, make: Callable[[Sequence[Any]], T]) -> list[T]:
         """Return the rows of an answer."""
-        self._reader.set_pgresult(answer)
-        return self._reader.load_rows(0, answer.ntuples, make)
+        self._words.set_pgresult(answer)
+        return self._words.load_rows(0, answer.ntuples, make)
 
     def send(self) -> None:
         """Send what waits, in order, and note the server's answers.

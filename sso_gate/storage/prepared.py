@@ -85,12 +85,7 @@ class _OnSqlite:
         return cursor
 
     def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the values in their order, a list as a JSON array."""
-        named = {**self.constants, **values} if self.constants else values
-        ordered = tuple(map(named.__getitem__, self.order))
-        if list not in map(type, ordered):
-            return ordered
-        return tuple([_json_list(value) if isinstance(value, list) else value for value in ordered])
+        return _in_order(self, values, _json_list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +97,10 @@ class _OnPostgres:
     order: Sequence[str]
 
     def ask(self, tx: Connection, values: Mapping[str, Any]) -> Asked:
-        return line_of(tx).later(self.text, self._words(values))
+        try:
+            return line_of(tx).later(self.text, _in_order(self, values, _array))
+        except psycopg.Error as error:
+            raise as_sqlalchemy(tx, self.text, error) from error
 
     def columns(self, tx: Connection, asked: Asked) -> list[str]:
         answer = self._answer(tx, asked)
@@ -124,22 +122,16 @@ class _OnPostgres:
         except psycopg.Error as error:
             raise as_sqlalchemy(tx, self.text, error) from error
 
-    def _words(self, values: Mapping[str, Any]) -> list[bytes | None]:
-        return [_word(values[name] if name in values else self.constants[name]) for name in self.order]
 
-
-def _word(value: Any) -> bytes | None:
-    """Return a value as PostgreSQL reads it: text, a whole number, nothing, or a list of text."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return b"t" if value else b"f"
-    if isinstance(value, int):
-        return b"%d" % value
-    word: bytes = (value if isinstance(value, str) else _array(value)).encode()
-    if b"\0" in word:  # the server would read as far as that
-        raise ValueError("PostgreSQL has no text with a NUL")
-    return word
+def _in_order(
+    on: _OnSqlite | _OnPostgres, values: Mapping[str, Any], listed: Callable[[list[str]], str]
+) -> tuple[Any, ...]:
+    """Return the values that were given and the constants, as the text names them; lists as this writes them."""
+    named = {**on.constants, **values} if on.constants else values
+    ordered = tuple(map(named.__getitem__, on.order))
+    if list not in map(type, ordered):
+        return ordered
+    return tuple([listed(value) if isinstance(value, list) else value for value in ordered])
 
 
 def _json_list(words: list[str]) -> str:
@@ -147,7 +139,7 @@ def _json_list(words: list[str]) -> str:
 
 
 def _array(words: list[str]) -> str:
-    """Return the list as PostgreSQL writes arrays (8.15.6)."""
+    """Return the list as PostgreSQL writes arrays (8.15.6); psycopg's own takes ten times as long."""
     quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in words]
     return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 

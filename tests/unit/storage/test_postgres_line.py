@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from sso_gate.errors import Unavailable
 from sso_gate.storage.database import Database
@@ -149,9 +149,10 @@ async def test_a_transaction_that_the_server_takes_back_at_its_commit_is_run_aga
     assert await count(postgres) == 1
 
 
-async def test_a_text_that_the_server_would_cut_at_a_nul_is_refused(postgres: Database):
-    with pytest.raises(ValueError, match="NUL"):
-        await postgres.write(lambda tx: INSERT.run_many(tx, [row("a", said="harmless\0")]))
+@pytest.mark.parametrize("word", ["harmless\0", ["a", "harmless\0"]], ids=["text", "list"])
+async def test_a_text_that_the_server_would_cut_at_a_nul_is_refused(postgres: Database, word: str | list[str]):
+    with pytest.raises(DataError, match="NUL"):
+        await postgres.write(lambda tx: (add(tx, "b"), INSERT.later(tx, **{**row("a"), "said": word})))
     assert await count(postgres) == 0
 
 
