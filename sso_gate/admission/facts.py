@@ -48,9 +48,11 @@ class Look:
     pool: Pool
 
 
-# Whose addresses are asked for: of those who turn out not to be bound, which takes another way to the database; of all,
-# in the same way; or of nobody who would be let in as a newcomer were a seat free: the lock is next, and asks again.
-Addresses = Literal["of strangers", "of all", "under the lock"]
+Addresses = Literal[
+    "of strangers",  # asked for when it is known who is not bound: another way to the database
+    "of all",  # asked for in the same way, whether trusted or not: `_tie` counts those that are
+    "under the lock",  # not asked for where all strangers would be let in were a seat free: the lock is next, and asks
+]
 _ByEmail = Callable[[], dict[str, members.Candidate]]
 
 
@@ -129,7 +131,7 @@ def look(
     now: datetime,
     addresses: Addresses = "of strangers",
 ) -> Look:
-    """Return the facts about each identity and the organization's seats.
+    """Return the facts about each identity and the organization's seats. `addresses` says whose are asked for when.
 
     Raises:
         NotFound: there is no such organization, or it has no seats.

@@ -1,9 +1,10 @@
 """Carries the decision out in SQL: who comes in, with which seat, and the audit record, in one transaction.
 
 `settle` answers a batch of one organization's logins. People who hold a seat, people who are refused whatever the
-seats, and waiting people for whom there is none are answered without a lock (S1); whoever might take a seat is decided
-again under the lock of the pool row, in order of arrival (S2). Until the lock is taken nothing is written, so that no
-two transactions wait for each other; what nothing else of the batch depends on is written at the end, all at once.
+seats, and waiting people for whom there is none are answered without a lock (S1); whoever might take a seat, as far as
+one can tell without having asked whose address it is, is decided again under the lock of the pool row, in order of
+arrival (S2). Until the lock is taken nothing is written, so that no two transactions wait for each other; what nothing
+else of the batch depends on is written at the end, all at once.
 """
 
 from collections.abc import Sequence

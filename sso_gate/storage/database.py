@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sso_gate.errors import Unavailable
-from sso_gate.storage.postgres_line import LINE, Line
+from sso_gate.storage.postgres_line import COMMIT, LINE, Line
 from sso_gate.storage.prepared import Prepared, as_sqlalchemy, line_of
 from sso_gate.storage.threads import Threads
 
@@ -41,7 +41,7 @@ _SQLITE_WRITES = Prepared(text("BEGIN IMMEDIATE"))
 _SQLITE_READS = Prepared(text("BEGIN"))
 _POSTGRES_WRITES = Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED"))
 _POSTGRES_READS = Prepared(text("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-_COMMIT = Prepared(text("COMMIT"))
+_COMMIT = Prepared(text(COMMIT))
 # The transaction was ended by the server and left nothing: running it again is safe (PostgreSQL, appendix A, class 40).
 _TRY_AGAIN = ("40001", "40P01")
 
@@ -64,7 +64,8 @@ class Database:
         self._readers = _Lane(self._read_engine, reads, READERS, "sql-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returned, after its transaction was committed; any exception rolls it back.
+        """Return what `work` returned, after its transaction was committed; any exception rolls it back. The database's
+        own errors must get through.
 
         `work` is run again from its beginning when the database ended its transaction to resolve a deadlock, or when
         the connection turned out to be dead before the commit was asked for, never after.

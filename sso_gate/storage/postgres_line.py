@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from psycopg import Connection, InternalError, OperationalError
 from psycopg.abc import Buffer
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InFailedSqlTransaction, error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
 
+COMMIT = "COMMIT"
 LINE = "line"  # under which a connection's own is found in SQLAlchemy's notes about it
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
@@ -62,7 +63,8 @@ class Line:
         """Return the server's answer to this statement of the transaction under way; raises as `send` does."""
         if asked.answer is None:
             self.send()
-        assert asked.answer is not None  # noqa: S101 - what waited was sent
+        if asked.answer is None:
+            raise InternalError("the transaction went wrong before")
         return asked.answer
 
     def rows(self, answer: PGresult, make: Callable[[Sequence[Any]], T]) -> list[T]:
@@ -95,6 +97,8 @@ class Line:
             if is_new:
                 next(told)  # that it was prepared
             one.answer = next(told)
+            if one.text == COMMIT and one.answer.command_status != COMMIT.encode():
+                raise InFailedSqlTransaction("an error was passed over, and all is rolled back")
 
     def _prepared_now(self, asked: Asked) -> bool:
         """Say one statement, and return whether the server had to be told what it means."""

@@ -157,8 +157,8 @@ class Prepared:
         return self.asking(tx, **values)()
 
     def asking(self, tx: Connection, **values: Any) -> Callable[[], list[Any]]:
-        """Ask, and return what returns the rows. On PostgreSQL the question goes with the next one whose answer is
-        waited for: several can go together.
+        """Ask, and return what returns the rows, once. On PostgreSQL the question goes with the next one whose answer
+        is waited for: several can go together.
         """
         on = self._for(tx)
         asked = on.ask(tx, values)
@@ -209,6 +209,8 @@ def as_sqlalchemy(tx: Connection, text: str, error: Any, cursor: Any = None) -> 
     driver: Any = tx.dialect.loaded_dbapi
     lost = tx.dialect.is_disconnect(error, tx.connection.dbapi_connection, cursor)
     if lost:
+        if not tx.in_transaction():
+            tx.begin()  # in SQLAlchemy's books, or what follows would be run on a new connection, in no transaction
         tx.invalidate(error)
     made = DBAPIError.instance(text, None, error, driver.Error, connection_invalidated=lost, dialect=tx.dialect)
     return cast("DBAPIError", made)

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, PendingRollbackError
 
 from sso_gate.errors import Unavailable
 from sso_gate.storage.database import TRIES, Database
 from sso_gate.storage.postgres_line import Line
+from sso_gate.storage.prepared import Prepared
+from tests.support.commits import before_each_commit
 from tests.support.servers import LOOPBACK, free_port
 from tests.unit.storage.things import metadata, thing
 
 END_MYSELF = text("SELECT pg_terminate_backend(pg_backend_pid())")
+END_MYSELF_OF_OURS = Prepared(END_MYSELF)
+NAMES_OF_OURS = Prepared(select(thing.c.id))
+AT_THE_COMMIT = (
+    "CREATE TABLE parent (id text PRIMARY KEY)",
+    "CREATE TABLE child (parent text REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
+)
+ORPHAN = text("INSERT INTO child VALUES ('nobody')")
+ORPHAN_OF_OURS = Prepared(ORPHAN)
 
 
 async def opened(url: str) -> AsyncIterator[Database]:
@@ -36,6 +49,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def postgres(postgres_url: str) -> AsyncIterator[Database]:
     async for made in opened(postgres_url):
+        yield made
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    async for made in opened(f"sqlite:///{tmp_path}/small.db"):
         yield made
 
 
@@ -72,6 +91,67 @@ async def test_a_broken_rule_of_a_table_is_told_as_it_is(database: Database):
     with pytest.raises(IntegrityError):
         await database.write(lambda tx: add(tx, "a"))
     assert await names(database) == ["a"]
+
+
+async def test_a_rule_that_is_checked_at_the_commit_takes_everything_back(database: Database):
+    """In both ways of speaking to the database: SQLAlchemy's, which keeps books, and statements of our own."""
+    await database.write(lambda tx: [tx.exec_driver_sql(statement) for statement in AT_THE_COMMIT])
+    for break_it in (lambda tx: tx.execute(ORPHAN), ORPHAN_OF_OURS.later):
+
+        def work(tx: Connection, break_it: Callable[[Connection], object] = break_it) -> None:
+            add(tx, "a")
+            break_it(tx)
+
+        with pytest.raises(IntegrityError):
+            await database.write(work)
+        assert await names(database) == []
+    await database.write(lambda tx: add(tx, "b"))
+    assert await names(database) == ["b"]
+
+
+async def test_a_disk_that_is_full_at_the_commit_leaves_the_transaction_before_it(sqlite: Database, tmp_path: Path):
+    await sqlite.write(lambda tx: add(tx, "a"))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = (tmp_path / "small.db-wal").stat().st_size, unlimited[1]
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, full)
+
+    try:
+        with before_each_commit(sqlite, fill), pytest.raises(Unavailable):
+            await sqlite.write(lambda tx: [add(tx, f"{'long' * 200} {at}") for at in range(100)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert await names(sqlite) == ["a"]
+    await sqlite.write(lambda tx: add(tx, "b"))
+    assert await names(sqlite) == ["a", "b"]
+
+
+async def test_work_that_passes_an_error_over_is_not_taken_for_done(postgres: Database):
+    def work(tx: Connection) -> None:
+        add(tx, "a")
+        with contextlib.suppress(IntegrityError):
+            add(tx, "a")
+
+    with pytest.raises(InternalError, match="rolled back"):
+        await postgres.write(work)
+    assert await names(postgres) == []
+
+
+@pytest.mark.parametrize(
+    "then", [lambda tx: None, NAMES_OF_OURS.rows, lambda tx: add(tx, "b")], ids=["nothing", "ours", "SQLAlchemy's"]
+)
+async def test_work_that_passes_the_loss_of_its_connection_over_goes_on_nowhere(
+    postgres: Database, then: Callable[[Connection], object]
+):
+    def work(tx: Connection) -> None:
+        with contextlib.suppress(DBAPIError):
+            END_MYSELF_OF_OURS.rows(tx)
+        then(tx)
+
+    with pytest.raises(PendingRollbackError):
+        await postgres.write(work)
+    assert await names(postgres) == []
 
 
 async def test_nothing_is_written_by_a_read(postgres: Database):
