@@ -4,7 +4,7 @@ listener alone.
 
 import contextlib
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -26,7 +26,6 @@ from sso_gate.storage.keyring import Keyring
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.request_state import runtime_of
 
-LATE_AFTER = timedelta(minutes=15)  # a promise is tried again after 5 seconds, then after twice as long each time
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -121,7 +120,7 @@ class _Gauges:
 def _gauges(tx: Connection, runtime: Runtime) -> _Gauges:
     now = runtime.clock.now()
     seats, expiries = _seat_numbers(tx, now), _certificate_ends(tx, runtime.keyring, now)
-    return _Gauges(seats, expiries, outbox.overdue(tx, before=now - LATE_AFTER))
+    return _Gauges(seats, expiries, outbox.overdue(tx, now=now))
 
 
 def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:

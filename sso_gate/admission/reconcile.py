@@ -16,7 +16,7 @@ from sso_gate.identity import new_id
 from sso_gate.members.member import MemberState
 from sso_gate.seats import ledger
 from sso_gate.storage.runtime import Runtime
-from sso_gate.storage.tables import audit_event, member, organization, seat_entry, seat_pool
+from sso_gate.storage.tables import member, organization, seat_entry, seat_pool
 
 PAGE = 200
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Drift:
     """An organization whose numbers disagree: what the pool says, who holds a seat, what the entries add up to, and how
-    many hold a seat of whose grant the audit record does not tell.
+    many hold a seat of whose grant the audit record does not tell, though it is kept for that long.
     """
 
     organization: str
@@ -82,8 +82,7 @@ def _numbers() -> Select[tuple[str, str, int, int, int, int]]:
         select(func.count())
         .select_from(seat_entry)
         .join(member, (member.c.id == seat_entry.c.member) & (member.c.generation == seat_entry.c.version))
-        .join(audit_event, audit_event.c.id == seat_entry.c.event)
-        .where(held, seat_entry.c.delta == 1, seat_entry.c.organization == seat_pool.c.organization)
+        .where(held, seat_entry.c.delta == 1, seat_entry.c.organization == seat_pool.c.organization, ledger.is_told())
     )
     return select(
         seat_pool.c.organization,

@@ -38,6 +38,7 @@ class Chain:
     signed_size: int = 0
     signed_at: datetime | None = None
     expired: int = 0
+    expired_before: datetime | None = None
     retention_days: int = DEFAULT_RETENTION_DAYS
     is_new: bool = True
 
@@ -94,6 +95,7 @@ def _chain(row: Row[Any]) -> Chain:
         signed_size=row.signed_size,
         signed_at=from_micros(row.signed_at) if row.signed_at else None,
         expired=row.expired,
+        expired_before=from_micros(row.expired_before_at) if row.expired_before_at else None,
         retention_days=row.retention_days,
         is_new=False,
     )
@@ -110,6 +112,7 @@ def save(tx: Connection, chain: Chain) -> None:
         "signed_size": chain.signed_size,
         "signed_at": to_micros(chain.signed_at) if chain.signed_at else 0,
         "expired": chain.expired,
+        "expired_before_at": to_micros(chain.expired_before) if chain.expired_before else 0,
         "retention_days": chain.retention_days,
     }
     if chain.is_new:

@@ -78,7 +78,7 @@ def _give_up(tx: Connection, *, organization: str, before: datetime, clock: Cloc
         upto, root = segment.size, segment.root
     if upto > end.expired:
         changes = {"first": end.expired + 1, "last": upto, "root": root}
-        end.expired = upto
+        end.expired, end.expired_before = upto, before
         chain.save(tx, end)
         store.record(tx, [new_event(clock, organization, Action.AUDIT_EXPIRE, Actor("system"), changes=changes)])
 

@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 
 import click
 from sqlalchemy import Connection
@@ -33,6 +35,7 @@ from sso_gate.members import store as members
 from sso_gate.members.member import MemberState
 from sso_gate.seats import waitlist
 from sso_gate.seats.forecast import Forecast
+from sso_gate.storage import outbox
 from sso_gate.storage.runtime import Runtime
 
 
@@ -236,20 +239,29 @@ def _show_outcome(outcome: purchase.Outcome, *, as_json: bool) -> None:
 @dry_run_option
 @json_option
 def reconcile_command(*, repair: bool, slug: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Prove that the books of seats agree; ends with 1 where they do not and nothing was repaired."""
+    """Prove that the books of seats agree and that no promise is late; ends with 1 where that is not so at the end."""
     del yes  # a repair is on the audit record, and takes no seat from anybody
-    repair = repair and not dry_run
 
-    async def work(runtime: Runtime) -> list[Drift]:
-        return await reconcile(runtime, repair=repair, slug=slug)
+    async def work(runtime: Runtime) -> tuple[list[Drift], int]:
+        found = await reconcile(runtime, repair=repair and not dry_run, slug=slug)
+        return found, await runtime.database.read(partial(outbox.overdue, now=runtime.clock.now()))
 
-    found = run(work)
+    found, late = run(work)
     if as_json:
-        show_json(
-            [{"org": one.slug, "used": one.used, "holders": one.holders, "entered": one.entered} for one in found]
-        )
+        show_json([_numbers(one) for one in found])
     for one in found:
-        say(f"{one.slug}: used {one.used}, holders {one.holders}, entered {one.entered}")
-    if found and not repair:
-        stop(ERROR, "the books do not agree")
-    say("the books agree" if not found else "repaired")
+        say(
+            f"{one.slug}: used {one.used}, holders {one.holders}, entered {one.entered}, not on record {one.untold}: "
+            + ("repaired" if one.repaired else "left as it is")
+        )
+    wrong = ["the books do not agree"] if any(not one.repaired for one in found) else []
+    if late:
+        wrong.append(f"promises of more than 15 minutes ago that are not kept: {late}; does a worker run?")
+    if wrong:
+        stop(ERROR, *wrong)
+    say("the books agree")
+
+
+def _numbers(drift: Drift) -> dict[str, object]:
+    told = {name: value for name, value in asdict(drift).items() if name not in ("organization", "slug")}
+    return {"org": drift.slug, **told}

@@ -30,7 +30,7 @@ from sso_gate.members import store as members
 from sso_gate.members.member import Member, MemberState
 from sso_gate.seats import thresholds
 from sso_gate.storage.prepared import OneOf, Prepared, inserting
-from sso_gate.storage.tables import audit_event, hold, member, seat_entry, seat_pool, waiting
+from sso_gate.storage.tables import audit_chain, audit_event, hold, member, seat_entry, seat_pool, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +201,7 @@ def kept(tx: Connection, members: Collection[str], *, now: datetime) -> set[str]
 
 def repair(tx: Connection, organization: str, *, event: str, now: datetime) -> Pool:
     """Make pool and entries say what the members say, as this audit event tells: for `reconcile`, under the lock."""
-    told = exists().where(audit_event.c.id == seat_entry.c.event)
-    untold = (seat_entry.c.organization == organization) & (seat_entry.c.delta == 1) & ~told
+    untold = (seat_entry.c.organization == organization) & (seat_entry.c.delta == 1) & ~is_told()
     tx.execute(update(seat_entry).where(untold).values(event=event))
     entered = func.coalesce(func.sum(seat_entry.c.delta), 0)
     query = select(member.c.id, member.c.state, member.c.generation, entered.label("entered"))
@@ -215,6 +214,13 @@ def repair(tx: Connection, organization: str, *, event: str, now: datetime) -> P
         for _ in range(abs(holds - row.entered)):
             _enter(tx, organization, {row.id: event}, delta=delta, version=row.generation, now=now)
     return _change(tx, organization, _CORRECT, now=now, used=used)
+
+
+def is_told() -> ColumnElement[bool]:
+    """Return whether the audit record tells of an entry, or told of it until its events of that time expired."""
+    mine = audit_chain.c.organization == seat_entry.c.organization
+    has_expired = exists().where(mine, seat_entry.c.at < audit_chain.c.expired_before_at)
+    return exists().where(audit_event.c.id == seat_entry.c.event) | has_expired
 
 
 def in_use_at(tx: Connection, organization: str, instant: datetime) -> int:

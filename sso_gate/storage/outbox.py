@@ -13,6 +13,7 @@ from sso_gate.storage.tables import outbox
 
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
+LATE_AFTER = timedelta(minutes=15)  # a promise is tried again after 5 seconds, then after twice as long each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,9 @@ def done(tx: Connection, promise: Promise, *, now: datetime) -> None:
     tx.execute(update(outbox).where(outbox.c.id == promise.id).values(done_at=to_micros(now)))
 
 
-def overdue(tx: Connection, *, before: datetime) -> int:
-    """Return how many promises that were made before an instant are not kept yet."""
-    late = outbox.c.done_at.is_(None) & (outbox.c.created_at < to_micros(before))
+def overdue(tx: Connection, *, now: datetime) -> int:
+    """Return how many promises that were made fifteen minutes ago are not kept yet."""
+    late = outbox.c.done_at.is_(None) & (outbox.c.created_at < to_micros(now - LATE_AFTER))
     return tx.execute(select(func.count()).select_from(outbox).where(late)).scalar_one()
 
 

@@ -245,6 +245,7 @@ audit_chain = Table(  # the end of each organization's chain
     Column("signed_size", BigInteger, nullable=False),
     Column("signed_at", BigInteger, nullable=False),
     Column("expired", BigInteger, nullable=False),  # positions up to this one were removed
+    Column("expired_before_at", BigInteger, nullable=False),  # all of them happened before this instant
     Column("retention_days", Integer, nullable=False),
 )
 

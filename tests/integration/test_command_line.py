@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,48 @@ def test_the_books_agree_and_a_second_run_renews_nothing(shop):
     assert command(shop, "reconcile").code == 0
     ran = command(shop, "renew", "--json")
     assert (ran.code, ran.json()) == (0, [])
+
+
+def test_books_that_disagree_are_told_until_they_are_repaired(gate):
+    organization = gate.applied(Organization(seats=3))
+
+    def reconcile(*options):
+        return gate.run("reconcile", "--org", organization.slug, *options)
+
+    def change(columns):
+        with closing(sqlite3.connect(gate.folder / "var" / "sso-gate.db", isolation_level=None, timeout=10)) as books:
+            mine = "(SELECT id FROM organization WHERE slug = ?)"
+            books.execute(f"UPDATE seat_pool SET {columns} WHERE organization = {mine}", [organization.slug])
+
+    drift = {"org": organization.slug, "used": 2, "holders": 1, "entered": 1, "untold": 0}
+    change("used = 2")
+    for options in ((), ("--repair", "--dry-run")):
+        ran = reconcile(*options, "--json")
+        assert (ran.code, ran.json()) == (1, [{**drift, "repaired": False}])
+        assert f"{organization.slug}: used 2, holders 1, entered 1, not on record 0: left as it is" in ran.err
+    ran = reconcile("--repair", "--json")
+    assert (ran.code, ran.json()) == (0, [{**drift, "repaired": True}])
+    assert reconcile().code == 0
+    change("used = 0, purchased = 0")
+    ran = reconcile("--repair")
+    assert ran.code == 1, "more people hold seats than there are: nothing was repaired"
+    assert "left as it is" in ran.err
+    change("purchased = 3, used = 1")
+    assert reconcile().code == 0
+
+
+def test_a_promise_that_is_late_is_told_with_the_books(gate):
+    with closing(sqlite3.connect(gate.folder / "var" / "sso-gate.db", isolation_level=None, timeout=10)) as database:
+        row = "'out_late', id, 'session.purge', 'mem_nobody', 1, '{}', 0, 9223372036854775807, 3"
+        database.execute(
+            "INSERT INTO outbox (id, organization, kind, subject, generation, payload, created_at, due_at, attempts)"
+            f" SELECT {row} FROM organization LIMIT 1"
+        )
+        ran = gate.run("reconcile")
+        database.execute("DELETE FROM outbox WHERE id = 'out_late'")
+    assert ran.code == 1
+    assert "promises of more than 15 minutes ago that are not kept: 1" in ran.err
+    assert gate.run("reconcile").code == 0
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import delete, select, update
 
 from sso_gate.admission.reconcile import Drift, reconcile
+from sso_gate.audit.retention import expire, keep_for
+from sso_gate.audit.sealer import seal, sign_due
 from sso_gate.members.member import MemberState
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.tables import audit_event, member, seat_entry, seat_pool
 from sso_gate.worker import watch_books
-from tests.support.gates import Gate, MovingClock, address, make_organization, person
+from tests.support.gates import OPERATOR, Gate, MovingClock, address, make_organization, person
 
 
 @pytest.fixture
@@ -83,6 +86,24 @@ async def test_a_seat_of_whose_grant_the_audit_record_does_not_tell_is_found(ins
     await write(inside, update(seat_entry).where(seat_entry.c.event.in_(event)).values(event="evt_nothing"))
     [drift] = await reconcile(inside.runtime)
     assert (drift.used, drift.holders, drift.entered, drift.untold) == (2, 2, 2, 1)
+
+
+async def test_a_grant_that_the_audit_record_is_not_kept_for_any_more_is_no_difference(
+    inside: Gate, acme: Organization, moving_clock: MovingClock
+):
+    await keep_for(inside.runtime, acme.id, 30, by=OPERATOR)
+    await seal(inside.runtime)
+    moving_clock.move(timedelta(hours=2))
+    await sign_due(inside.runtime)
+    moving_clock.move(timedelta(days=31))
+    assert await expire(inside.runtime) > 0
+    assert await reconcile(inside.runtime) == []
+    await inside.settle(person(acme, "bob"))
+    newest = select(seat_entry.c.event).order_by(seat_entry.c.id.desc()).limit(1).scalar_subquery()
+    await write(inside, delete(audit_event).where(audit_event.c.id == newest))
+    [drift] = await reconcile(inside.runtime, repair=True)
+    assert (drift.holders, drift.untold) == (3, 1), "the record is still kept for this one"
+    assert await reconcile(inside.runtime) == []
 
 
 async def test_more_holders_than_seats_are_never_repaired_into_a_pool_that_says_so(inside: Gate):

@@ -228,7 +228,7 @@ async def test_a_letter_that_nobody_takes_is_given_up_after_five_days(mailing, p
 
         async def left() -> int:
             soon = moving_clock.now() + timedelta(days=365)
-            return await gate.runtime.database.read(lambda tx: outbox.overdue(tx, before=soon))
+            return await gate.runtime.database.read(lambda tx: outbox.overdue(tx, now=soon))
 
         await keep_promises(gate.runtime)
         assert await left() > 0, "it is tried again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -63,15 +63,17 @@ async def test_each_try_waits_twice_as_long_as_the_one_before_an_hour_at_most(
 
 
 async def test_what_is_late_is_counted_until_it_is_done(inside: Gate, acme: Organization, moving_clock: MovingClock):
-    async def late(before: datetime) -> int:
-        return await inside.runtime.database.read(lambda tx: outbox.overdue(tx, before=before))
+    async def late() -> int:
+        return await inside.runtime.database.read(lambda tx: outbox.overdue(tx, now=moving_clock.now()))
 
-    before = await late(moving_clock.now())
     await promise(inside, acme, "a")
-    assert await late(moving_clock.now()) == before + 1
+    moving_clock.move(timedelta(minutes=14))
+    assert await late() == 0
+    moving_clock.move(timedelta(minutes=2))
+    assert await late() == 1
     [found] = await claim(inside)
     await inside.runtime.database.write(lambda tx: outbox.done(tx, found, now=moving_clock.now()))
-    assert await late(moving_clock.now()) == before
+    assert await late() == 0
 
 
 async def test_only_promises_that_were_kept_are_forgotten(inside: Gate, acme: Organization, moving_clock: MovingClock):

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("signed_size", sa.BigInteger(), nullable=False),
         sa.Column("signed_at", sa.BigInteger(), nullable=False),
         sa.Column("expired", sa.BigInteger(), nullable=False),
+        sa.Column("expired_before_at", sa.BigInteger(), nullable=False),
         sa.Column("retention_days", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_audit_chain_organization")),
         sa.PrimaryKeyConstraint("organization", name=op.f("pk_audit_chain")),
