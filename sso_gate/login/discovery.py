@@ -38,5 +38,4 @@ def _organization(tx: Transaction, slug: str, email: str) -> Organization | None
         return organizations.by_slug(tx, slug)
     if email:
         return organizations.by_domain(tx, email_domain(email))
-    every = organizations.every(tx)
-    return every[0] if len(every) == 1 else None
+    return organizations.only_one(tx)

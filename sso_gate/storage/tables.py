@@ -80,6 +80,7 @@ connection = Table(
     Column("sealed_secret", Text, nullable=False),
     Column("made_by", String(32), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Index(None, "organization"),
 )
 
 member = Table(

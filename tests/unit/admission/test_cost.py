@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sso_gate.admission.settle import Allowed, Denied
+from sso_gate.login.discovery import find_realm
 from sso_gate.organizations.organization import Organization
 from sso_gate.storage.postgres_line import Line
 from sso_gate.storage.redis_lines import Lines
@@ -105,6 +106,16 @@ async def test_who_is_refused_again_costs_no_lock_and_three_statements(
     asked.forget()
     assert isinstance(await gate.settle(person(organization, "cyd"), "full"), Denied)
     assert len(asked.statements) - BEGIN_AND_COMMIT == 3
+    assert await asked.scans() == []
+
+
+async def test_the_login_page_finds_an_organizations_connections_by_index(
+    gate: Gate, organization: Organization, asked: Asked
+):
+    keyring, slug, email = gate.runtime.keyring, organization.slug, f"bea@{organization.slug}.example"
+    for known in ({"slug": slug}, {"email": email}):
+        realm = await gate.runtime.database.write(lambda tx, known=known: find_realm(tx, keyring, **known))
+        assert realm.organization == organization
     assert await asked.scans() == []
 
 

@@ -252,6 +252,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["organization"], ["organization.id"], name=op.f("fk_connection_organization")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
     )
+    with op.batch_alter_table("connection", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_connection_organization"), ["organization"], unique=False)
+
     op.create_table(
         "member",
         sa.Column("id", sa.String(length=64), nullable=False),
