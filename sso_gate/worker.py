@@ -205,11 +205,10 @@ async def _enclosed(runtime: Runtime, organization_id: str, letter: Letter) -> E
 async def record_floods(runtime: Runtime) -> None:
     """Put every counted flood whose minute is over on the audit record, once."""
     floods, now = Floods(runtime.redis), runtime.clock.now()
-    for organization in await runtime.database.read(organizations.every):
-        for field, event in await floods.over(organization.id, now=now):
-            with contextlib.suppress(IntegrityError):  # another process was quicker: it is on record
-                await runtime.database.write(partial(audit.record, events=[event]))
-            await floods.forget(organization.id, field)
+    for field, event in await floods.over(now=now):
+        with contextlib.suppress(IntegrityError):  # another process was quicker: it is on record
+            await runtime.database.write(partial(audit.record, events=[event]))
+        await floods.forget(field)
 
 
 async def watch_books(runtime: Runtime) -> None:

@@ -1,5 +1,5 @@
 -- Counts equal refusals of a minute: the first ones are written one by one, the others are counted under one reference.
--- KEYS: the counter of this minute, the organization's counted floods. ARGV: field, how many are written one by one, a new
+-- KEYS: the counter of this minute, all counted floods. ARGV: field, how many are written one by one, a new
 -- reference. Returns the reference under which this one is counted, or '' when it is to be written by itself.
 local seen = redis.call('INCR', KEYS[1])
 if seen == 1 then

@@ -1,7 +1,8 @@
 """Floods of equal refusals: written one by one up to twenty a minute, counted from there, never dropped.
 
 Only refusals of messages that proved nothing are counted so; a refusal of a person whom a connection has proved is
-always an event of its own.
+always an event of its own. All organizations' are counted in one place: whoever writes them down later asks once, not
+every organization that had none.
 """
 
 import hashlib
@@ -18,12 +19,13 @@ from sso_gate.storage.runtime import Runtime
 
 ONE_BY_ONE = 20
 _COUNT = Script.load("sso_gate.audit", "flood.lua")
+_FLOODS = "sso:{refusals}:floods"
 _MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Floods:
-    """The refusals that are counted, by organization, minute, action, reason, address and connection or token."""
+    """The refusals that are counted, by minute, organization, action, reason, address and connection or token."""
 
     redis: Redis
 
@@ -32,25 +34,25 @@ class Floods:
         minute = to_micros(event.at) // to_micros(datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
         via, program = event.via, event.actor.type if event.via.token else "user"
         words = [event.action, event.reason, event.origin.address, via.connection, via.protocol, via.token, program]
-        field = json.dumps([minute, *words])
+        field = json.dumps([minute, event.organization, *words])
         digest = hashlib.sha256(field.encode()).hexdigest()[:32]
-        keys = [f"sso:{{{event.organization}}}:flood:{digest}", _floods(event.organization)]
+        keys = [f"sso:{{refusals}}:flood:{digest}", _FLOODS]
         return str(await self.redis.run(_COUNT, keys, [field, ONE_BY_ONE, new_reference()]))
 
-    async def over(self, organization: str, *, now: datetime) -> list[tuple[str, Event]]:
+    async def over(self, *, now: datetime) -> list[tuple[str, Event]]:
         """Return (field, event) of every flood whose minute is over. Asking again gives the same events."""
-        found = await self.redis.fields(_floods(organization))
+        found = await self.redis.fields(_FLOODS)
         events = []
         for name, count in found.items():
             kind, _, field = name.partition("|")
             if kind == "count" and _begin(field) + _MINUTE <= now:
                 reference = found.get(f"reference|{field}", "")
-                events.append((field, _event(organization, field, int(count), reference)))
+                events.append((field, _event(field, int(count), reference)))
         return events
 
-    async def forget(self, organization: str, field: str) -> None:
+    async def forget(self, field: str) -> None:
         """Forget a flood that is on record now."""
-        await self.redis.drop_fields(_floods(organization), f"count|{field}", f"reference|{field}")
+        await self.redis.drop_fields(_FLOODS, f"count|{field}", f"reference|{field}")
 
 
 async def record_unproved(runtime: Runtime, event: Event) -> str:
@@ -65,11 +67,11 @@ def _begin(field: str) -> datetime:
     return datetime.fromtimestamp(json.loads(field)[0] * 60, UTC)
 
 
-def _event(organization: str, field: str, count: int, reference: str) -> Event:
-    _, action, reason, address, connection, protocol, token, program = json.loads(field)
+def _event(field: str, count: int, reference: str) -> Event:
+    _, organization, action, reason, address, connection, protocol, token, program = json.loads(field)
     begin = _begin(field)
     return Event(
-        id=repeatable_id(f"{organization}|{field}", begin + _MINUTE),
+        id=repeatable_id(field, begin + _MINUTE),
         organization=organization,
         at=begin + _MINUTE,
         action=Action(action),
@@ -81,7 +83,3 @@ def _event(organization: str, field: str, count: int, reference: str) -> Event:
         repeat_count=count,
         repeat_first=begin,
     )
-
-
-def _floods(organization: str) -> str:
-    return f"sso:{{{organization}}}:floods"
