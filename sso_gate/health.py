@@ -2,27 +2,26 @@
 listener alone.
 """
 
-import contextlib
 import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sso_gate.connections import store as connections
-from sso_gate.connections.certificates import certificates_expiry
-from sso_gate.connections.connection import SamlSettings
+from sso_gate.connections.certificates import last_end
 from sso_gate.errors import Unavailable
 from sso_gate.notify.streams_gauges import audit_gauges
 from sso_gate.organizations import store as organizations
 from sso_gate.seats import ledger, waitlist
 from sso_gate.storage import migrate, outbox
-from sso_gate.storage.keyring import Keyring
 from sso_gate.storage.runtime import Runtime
 from sso_gate.web.request_state import runtime_of
 
@@ -73,13 +72,24 @@ async def metrics(request: Request) -> Response:
     """GET /metrics: Prometheus text. Seats are read from SQL at each scrape, so every gate tells the same; while SQL is
     away, what was counted is told alone.
     """
-    runtime, registry = runtime_of(request), CollectorRegistry()
+    runtime = runtime_of(request)
+    now = runtime.clock.now()
+    try:
+        # Written beside the event loop: there are several lines for each organization.
+        told = await runtime.database.read_then(lambda tx: (_gauges(tx, now), audit_gauges(tx)), _text_of)
+    except Unavailable:
+        told = _text_of(())
+    return PlainTextResponse(generate_latest(_counted()) + told, media_type=_TEXT)
+
+
+def _text_of(gauges: Sequence[Collector]) -> bytes:
+    """Return what SQL says as Prometheus text; no gauges mean that it does not answer."""
+    registry = CollectorRegistry()
     up = Gauge("sso_gate_database_up", "Whether SQL answered this scrape.", registry=registry)
-    with contextlib.suppress(Unavailable):
-        registry.register(await runtime.database.read(lambda tx: _gauges(tx, runtime)))
-        registry.register(await runtime.database.read(audit_gauges))
-        up.set(1)
-    return PlainTextResponse(generate_latest(_counted()) + generate_latest(registry), media_type=_TEXT)
+    up.set(1 if gauges else 0)
+    for one in gauges:
+        registry.register(one)
+    return generate_latest(registry)
 
 
 def _counted() -> CollectorRegistry:
@@ -117,35 +127,31 @@ class _Gauges:
         return [held, waiting, expiry, self.late]
 
 
-def _gauges(tx: Connection, runtime: Runtime) -> _Gauges:
-    now = runtime.clock.now()
-    seats, expiries = _seat_numbers(tx, now), _certificate_ends(tx, runtime.keyring, now)
+def _gauges(tx: Connection, now: datetime) -> _Gauges:
+    slugs = organizations.slugs(tx)
+    seats, expiries = _seat_numbers(tx, slugs, now), _certificate_ends(tx, slugs)
     return _Gauges(seats, expiries, outbox.overdue(tx, now=now))
 
 
-def _seat_numbers(tx: Connection, now: datetime) -> list[tuple[str, str, int]]:
+def _seat_numbers(tx: Connection, slugs: Mapping[str, str], now: datetime) -> list[tuple[str, str, int]]:
+    pools, waiting = ledger.every(tx, now=now), waitlist.counts(tx, now=now)
     numbers = []
-    for organization in organizations.every(tx):
-        pool = ledger.read(tx, organization.id, now=now)
+    for organization, slug in slugs.items():
+        pool = pools[organization]
         states = {
             "purchased": pool.purchased,
             "in_use": pool.used,
             "reserved": pool.reserved,
             "available": pool.available,
-            "waiting": waitlist.count(tx, organization.id, now=now),
+            "waiting": waiting.get(organization, 0),
         }
-        numbers += [(organization.slug, state, number) for state, number in states.items()]
+        numbers += [(slug, state, number) for state, number in states.items()]
     return numbers
 
 
-def _certificate_ends(tx: Connection, keyring: Keyring, now: datetime) -> list[tuple[str, str, float]]:
-    ends = []
-    for organization in organizations.every(tx):
-        for one in connections.of_organization(tx, keyring, organization.id):
-            if one.enabled and isinstance(one.settings, SamlSettings):
-                last = certificates_expiry(one.settings.certificates, now=now)[-1:]
-                ends += [(organization.slug, one.id, expiry.not_after.timestamp()) for expiry in last]
-    return ends
+def _certificate_ends(tx: Connection, slugs: Mapping[str, str]) -> list[tuple[str, str, float]]:
+    ends = ((one, last_end(one.certificates)) for one in connections.pinned(tx))
+    return [(slugs[one.organization], one.connection, end.timestamp()) for one, end in ends if end]
 
 
 def health_routes() -> list[Route]:

@@ -40,6 +40,11 @@ def certificates_expiry(certificates: Iterable[str], *, now: datetime) -> tuple[
     return tuple(sorted(found, key=lambda one: one.not_after))
 
 
+def last_end(certificates: Iterable[str]) -> datetime | None:
+    """Return when the last of these certificates (PEM) ends, None where there are none; `ValueError` as above."""
+    return max((_load(pem).not_valid_after_utc for pem in certificates), default=None)
+
+
 def fingerprint(pem: str) -> str:
     """Return the SHA-256 of the certificate as people compare it, such as AB:CD:EF."""
     return _load(pem).fingerprint(hashes.SHA256()).hex(":").upper()

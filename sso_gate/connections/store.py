@@ -1,7 +1,7 @@
 """Rows of connections; a client secret is sealed, everything else is readable JSON."""
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -92,6 +92,28 @@ def with_metadata_url(tx: Transaction, keyring: Keyring) -> list[Connection]:
     rows = tx.execute(select(connection).where(_COLUMNS.enabled, _COLUMNS.protocol == "saml").order_by(_COLUMNS.id))
     found = [_connection(row, keyring) for row in rows]
     return [one for one in found if isinstance(one.settings, SamlSettings) and one.settings.metadata_url]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The certificates (PEM) of an enabled SAML connection, and whose it is."""
+
+    organization: str
+    connection: str
+    name: str
+    certificates: tuple[str, ...]
+
+
+def pinned(tx: Transaction, organization: str = "") -> list[Pinned]:
+    """Return what is pinned for the enabled SAML connections by id, of all organizations where none is named."""
+    query = select(_COLUMNS.organization, _COLUMNS.id, _COLUMNS.name, _COLUMNS.settings).order_by(_COLUMNS.id)
+    if organization:
+        query = query.where(_COLUMNS.organization == organization)
+    rows = tx.execute(query.where(_COLUMNS.enabled, _COLUMNS.protocol == "saml"))
+    return [
+        Pinned(row.organization, row.id, row.name, tuple(json.loads(row.settings)["settings"]["certificates"]))
+        for row in rows
+    ]
 
 
 def _row(value: Connection, keyring: Keyring) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def every(tx: Connection) -> list[Organization]:
     return [_organization(row) for row in rows]
 
 
+def slugs(tx: Connection) -> dict[str, str]:
+    """Return the short names of all organizations by their ids, in the order of the names."""
+    rows = tx.execute(select(organization.c.id, organization.c.slug).order_by(organization.c.slug))
+    return {row.id: row.slug for row in rows}
+
+
 def only_one(tx: Connection) -> Organization | None:
     """Return the organization of an installation that has one alone; None for every other."""
     rows = tx.execute(select(organization, _DOMAINS).limit(2)).all()

@@ -65,6 +65,12 @@ def read(tx: Connection, organization: str, *, now: datetime) -> Pool:
     return pool_of(rows[0])
 
 
+def every(tx: Connection, *, now: datetime) -> dict[str, Pool]:
+    """Return the pools of all organizations by their ids, as they are committed."""
+    rows = tx.execute(select(seat_pool, *holds_of(seat_pool.c.organization)), {"now": to_micros(now)})
+    return {row.organization: pool_of(row) for row in rows}
+
+
 def lock(tx: Connection, organization: str, *, now: datetime) -> Pool:
     """Return the pool and keep everybody else from changing it until this transaction ends."""
     if not is_alone(tx):

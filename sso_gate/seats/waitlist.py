@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, func, select, union, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, func, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sso_gate.audit import store as audit
@@ -177,10 +177,19 @@ def to_be_offered(tx: Connection, *, now: datetime, limit: int = 1000) -> list[s
 
 def count(tx: Connection, organization: str, *, now: datetime) -> int:
     """Return how many people wait for a seat without one kept for them and were not declined."""
-    kept = select(hold.c.member).where(hold.c.organization == organization, hold.c.until_at > to_micros(now))
+    return tx.execute(_count(now).where(waiting.c.organization == organization)).scalar_one()
+
+
+def counts(tx: Connection, *, now: datetime) -> dict[str, int]:
+    """Return the same number of every organization in which there are any."""
+    query = _count(now).add_columns(waiting.c.organization).group_by(waiting.c.organization)
+    return {organization: number for number, organization in tx.execute(query)}
+
+
+def _count(now: datetime) -> Select[int]:
+    kept = exists().where(hold.c.member == waiting.c.member, hold.c.until_at > to_micros(now))
     query = select(func.count()).select_from(waiting).join(member, member.c.id == waiting.c.member)
-    hopes = (waiting.c.organization == organization) & _HOPES
-    return tx.execute(query.where(hopes, waiting.c.member.not_in(kept))).scalar_one()
+    return query.where(_HOPES, ~kept)
 
 
 def newest_wish(tx: Connection, organization: str, *, now: datetime) -> datetime | None:
