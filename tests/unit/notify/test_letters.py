@@ -5,12 +5,13 @@ from dataclasses import asdict
 from datetime import timedelta
 from email.message import Message
 from email.policy import default
+from functools import partial
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography.x509 import load_pem_x509_certificate
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from sso_gate.admission.invites import invite
 from sso_gate.admission.settle import Denied
@@ -18,6 +19,7 @@ from sso_gate.audit.event import Actor
 from sso_gate.billing import purchase
 from sso_gate.billing.details import Party, billing_details_of, change_details
 from sso_gate.errors import Conflict
+from sso_gate.notify import owners
 from sso_gate.notify.asking import ask_owners_to_look
 from sso_gate.notify.letters import LETTER
 from sso_gate.notify.mail import GIVE_UP_AFTER, Letter
@@ -25,6 +27,7 @@ from sso_gate.notify.owners import left_when_nearly_full, short_since, tell_of_c
 from sso_gate.notify.preferences import THRESHOLD, Preference, save
 from sso_gate.storage import outbox
 from sso_gate.storage.tables import outbox as table
+from sso_gate.storage.tables import seat_pool
 from sso_gate.worker import keep_promises
 from tests.support.gates import OPERATOR, Gate, MovingClock, make_organization, open_gate, person
 from tests.support.keys import make_key_pair
@@ -265,6 +268,18 @@ async def test_without_a_mail_server_nothing_is_promised(inside):
 )
 def test_nearly_full_depends_on_the_size(purchased, left):
     assert left_when_nearly_full(purchased) == left
+
+
+async def test_the_database_counts_what_is_nearly_full_as_the_pages_do(inside):
+    await make_organization(inside.runtime, seats=1)
+
+    def few(tx, purchased):
+        tx.execute(update(seat_pool).values(purchased=purchased))
+        return tx.execute(select(owners._FEW_BY_SIZE).select_from(seat_pool)).scalar_one()
+
+    for purchased in (1, 2, 15, 16, 25, 26, 29, 30, 99, 100, 112, 113, 999, 1000, 1019, 1020, 100_000):
+        said = await inside.runtime.database.write(partial(few, purchased=purchased))
+        assert said == left_when_nearly_full(purchased), purchased
 
 
 async def test_owners_are_reminded_once_after_a_day_and_told_when_nobody_waits_any_more(mailing, postbox, moving_clock):
