@@ -6,14 +6,16 @@ beginning. The Merkle tree's entries are these hashes.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from sso_gate.audit.merkle import Tree
 from sso_gate.clock import from_micros, to_micros
+from sso_gate.storage.prepared import Prepared, inserting
 from sso_gate.storage.tables import audit_chain
 
 GENESIS = "0" * 64
@@ -70,13 +72,23 @@ def load(tx: Connection, organization: str) -> Chain:
     return _chain(row) if row else Chain(organization, Tree())
 
 
-def unsigned(tx: Connection, *, at_least: int, since: datetime) -> list[str]:
-    """Return the organizations with so many events that no checkpoint covers, or with some since before an instant."""
+def load_many(tx: Connection, organizations: Collection[str]) -> dict[str, Chain]:
+    """Return the chains of these organizations by their ids, in that order."""
+    rows = tx.execute(select(audit_chain).where(audit_chain.c.organization.in_(organizations)))
+    known = {row.organization: _chain(row) for row in rows}
+    return {name: known.get(name) or Chain(name, Tree()) for name in sorted(organizations)}
+
+
+def unsigned(tx: Connection, *, at_least: int, since: datetime, among: Collection[str] | None) -> list[str]:
+    """Return the organizations, all or of these, with so many events that no checkpoint covers, or with some since
+    before an instant.
+    """
     table = audit_chain.c
     more = table.size - table.signed_size
     # The event that tells of the last checkpoint is not worth another one.
     due = (more >= at_least) | ((more > 1) & (table.signed_at <= to_micros(since)))
-    return list(tx.execute(select(table.organization).where(due).order_by(table.organization)).scalars())
+    query = select(table.organization).where(due).order_by(table.organization)
+    return list(tx.execute(query if among is None else query.where(table.organization.in_(among))).scalars())
 
 
 def retained(tx: Connection) -> list[tuple[str, int]]:
@@ -103,7 +115,20 @@ def _chain(row: Row[Any]) -> Chain:
 
 def save(tx: Connection, chain: Chain) -> None:
     """Write the chain back. The caller holds the lock."""
-    values = {
+    save_many(tx, [chain])
+
+
+def save_many(tx: Connection, chains: Collection[Chain]) -> None:
+    """Write the chains back, in two statements however many they are. The caller holds the lock."""
+    _ADD.run_many(tx, [_values(one) for one in chains if one.is_new])
+    _CHANGE.run_many(tx, [_values(one) for one in chains if not one.is_new])
+    for one in chains:
+        one.is_new = False
+
+
+def _values(chain: Chain) -> dict[str, Any]:
+    return {
+        "organization": chain.organization,
         "size": chain.size,
         "head": chain.head,
         "roots": " ".join(root.hex() for root in chain.tree.roots),
@@ -115,8 +140,11 @@ def save(tx: Connection, chain: Chain) -> None:
         "expired_before_at": to_micros(chain.expired_before) if chain.expired_before else 0,
         "retention_days": chain.retention_days,
     }
-    if chain.is_new:
-        tx.execute(insert(audit_chain).values(organization=chain.organization, **values))
-        chain.is_new = False
-    else:
-        tx.execute(update(audit_chain).where(audit_chain.c.organization == chain.organization).values(values))
+
+
+_ADD = inserting(audit_chain)
+_CHANGE = Prepared(
+    update(audit_chain)
+    .where(audit_chain.c.organization == bindparam("organization"))
+    .values({one.name: bindparam(one.name) for one in audit_chain.columns if not one.primary_key})
+)

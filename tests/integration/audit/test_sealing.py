@@ -18,6 +18,7 @@ from sso_gate.audit.verify import verify
 from sso_gate.storage.database import Database
 from sso_gate.storage.tables import audit_event
 from tests.integration.audit.conftest import Log, new_organization
+from tests.support.commits import before_each_commit
 
 
 def shown(page):
@@ -116,12 +117,29 @@ async def test_a_sealer_that_dies_in_the_middle_leaves_nothing_and_the_next_goes
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(chain, "save", dies)
+        patch.setattr(chain, "save_many", dies)
         with pytest.raises(RuntimeError):
             await seal(log.runtime)
     assert len((await log.page()).events) == 2
     assert await seal(log.runtime) == 3
     assert [event["chain"]["pos"] for event in shown(await log.page())] == [1, 2, 3, 4, 5]
+
+
+async def test_many_logs_that_are_due_together_are_signed_a_few_at_a_time(log, monkeypatch):
+    monkeypatch.setattr(sealer, "SIGNED_AT_ONCE", 2)
+    await audit_keys(log.runtime)  # made at the first use
+    logs = [Log(log.runtime, log.clock, await new_organization(log.runtime)) for _ in range(5)]
+    for one in logs:
+        await one.sealed(2)
+    log.clock.move(hours=2)
+    commits: list[int] = []
+    with before_each_commit(log.runtime.database, partial(commits.append, 1)):
+        assert await sign_due(log.runtime) == 5
+    assert len(commits) == 3
+    assert await sign_due(log.runtime) == 0
+    await seal(log.runtime)
+    for one in logs:
+        assert verify(await one.export()).findings == ()
 
 
 async def test_another_sealer_at_work_is_left_alone(big_log):
