@@ -26,7 +26,7 @@ from sso_gate.audit.merkle import Tree
 from sso_gate.clock import from_micros, to_micros
 from sso_gate.identity import new_id
 from sso_gate.storage.runtime import Runtime
-from sso_gate.storage.tables import audit_checkpoint, audit_event, audit_proof
+from sso_gate.storage.tables import audit_chain, audit_checkpoint, audit_event, audit_proof
 
 EVERY = timedelta(hours=6)
 ROWS_AT_ONCE = 500
@@ -64,11 +64,20 @@ async def last_proof(runtime: Runtime, organization: str) -> Proof:
 async def prove_logs(runtime: Runtime) -> int:
     """Prove every chain that was not looked at for some hours; return how many that were. One process does each."""
     looked = 0
-    for organization, _ in await runtime.database.read(chain.retained):
+    for organization in await runtime.database.read(partial(_due, now=runtime.clock.now())):
         if await _is_mine(runtime, organization):
             await _prove(runtime, organization)
             looked += 1
     return looked
+
+
+def _due(tx: Connection, *, now: datetime) -> list[str]:
+    looked_at = audit_proof.c.begun_at > to_micros(now - EVERY)
+    chains = select(audit_chain.c.organization).outerjoin(
+        audit_proof, (audit_proof.c.organization == audit_chain.c.organization) & looked_at
+    )
+    fresh = audit_proof.c.organization.is_(None)
+    return list(tx.execute(chains.where(fresh).order_by(audit_chain.c.organization)).scalars())
 
 
 async def _is_mine(runtime: Runtime, organization: str) -> bool:

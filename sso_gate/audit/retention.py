@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, cast, delete, func, or_, select, update
 
 from sso_gate.audit import chain, store
 from sso_gate.audit.canonical import SALT_DIGITS
@@ -19,12 +19,13 @@ from sso_gate.clock import Clock, to_micros
 from sso_gate.errors import InvalidInput
 from sso_gate.identity import normal_email
 from sso_gate.storage.runtime import Runtime
-from sso_gate.storage.tables import audit_checkpoint, audit_event
+from sso_gate.storage.tables import audit_chain, audit_checkpoint, audit_event
 
 SHORTEST_DAYS, LONGEST_DAYS = 30, 2555
 ROWS_AT_ONCE = 5000
 SEGMENTS_AT_ONCE = 1000
 MEMBER = "mem_"
+_DAY_MICROS = 24 * 3600 * 1_000_000
 # Where the canonical form keeps names, and the columns in which what it keeps can be searched.
 ACTOR_NAME, TARGET_NAME = "actor.name", "target.name"
 _SEARCHED = {"person": ACTOR_NAME, "about": TARGET_NAME, "address": "client.ip"}
@@ -58,12 +59,30 @@ async def keep_for(runtime: Runtime, organization: str, days: int, *, by: Actor)
 async def expire(runtime: Runtime) -> int:
     """Remove every whole segment that no organization's retention covers any more; return how many events went."""
     gone = 0
-    for organization, days in await runtime.database.read(chain.retained):
+    for organization, days in await runtime.database.read(partial(_expiring, now=runtime.clock.now())):
         before = runtime.clock.now() - timedelta(days=days)
         await runtime.database.write(partial(_give_up, organization=organization, before=before, clock=runtime.clock))
         while removed := await runtime.database.write(partial(_remove, organization=organization)):
             gone += removed
     return gone
+
+
+def _expiring(tx: Connection, *, now: datetime) -> list[tuple[str, int]]:
+    """Return the organizations of whose log something goes now, and for how many days they keep events: every event
+    of the first segment is older, or one that was given up is still there.
+    """
+    end, event, segment = audit_chain.c, audit_event.c, audit_checkpoint.c
+    first = select(func.min(segment.size)).where(segment.organization == end.organization, segment.size > end.expired)
+    ours = select(event.id).where(event.organization == end.organization).correlate(audit_chain)
+    last = first.correlate(audit_chain).scalar_subquery()
+    newer = ours.where(
+        event.position > end.expired,
+        event.position <= last,
+        event.happened_at >= to_micros(now) - cast(end.retention_days, BigInteger) * _DAY_MICROS,
+    )
+    left = ours.where(event.position <= end.expired)
+    query = select(end.organization, end.retention_days).where(or_(left.exists(), last.is_not(None) & ~newer.exists()))
+    return [(row.organization, row.retention_days) for row in tx.execute(query.order_by(end.organization))]
 
 
 def _give_up(tx: Connection, *, organization: str, before: datetime, clock: Clock) -> None:
