@@ -89,8 +89,10 @@ def change(tx: Transaction, keyring: Keyring, value: Connection, *, at: datetime
 
 def with_metadata_url(tx: Transaction, keyring: Keyring) -> list[Connection]:
     """Return the enabled SAML connections whose metadata is published at a URL."""
-    rows = tx.execute(select(connection).where(_COLUMNS.enabled, _COLUMNS.protocol == "saml").order_by(_COLUMNS.id))
-    found = [_connection(row, keyring) for row in rows]
+    # Most have none: their rows are passed over by the database, which reads this text as `_row` writes it.
+    has_none = _COLUMNS.settings.contains('"metadata_url": ""', autoescape=True)
+    query = select(connection).where(_COLUMNS.enabled, _COLUMNS.protocol == "saml", ~has_none)
+    found = [_connection(row, keyring) for row in tx.execute(query.order_by(_COLUMNS.id))]
     return [one for one in found if isinstance(one.settings, SamlSettings) and one.settings.metadata_url]
 
 
