@@ -80,7 +80,7 @@ class _Batch:
     answers: dict[int, Answer] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     came: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
     refused_again: list[str] = field(default_factory=list)
     roles: dict[str, Role] = field(default_factory=dict)
 
@@ -254,7 +254,7 @@ def _refuse(batch: _Batch, refused: list[tuple[int, Gathered, AdmitIfSeat]]) -> 
         if verdict.settings_without_seat:
             batch.answers[at] = _to_settings(batch, at, person, known.slug)
         else:
-            (batch.refused_again.append if person.id in batch.refused else batch.refused.add)(person.id)
+            (batch.refused_again if person.id in batch.refused else batch.refused).append(person.id)
             batch.answers[at] = _no_seat(batch, at, person)
 
 

@@ -1,6 +1,6 @@
 """People who were refused for want of a seat: recorded once each, in the order in which they will be helped."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,14 +67,15 @@ class Invite:
     until: datetime
 
 
-def note_first(tx: Connection, organization: str, members: Collection[str], *, now: datetime) -> None:
+def note_first(tx: Connection, organization: str, members: Sequence[str], *, now: datetime) -> None:
     """Remember that these members, who hold no seat, were refused for want of one; the lock is taken already.
 
-    Who waits already is counted once more. A released member waits from now on.
+    They stand in the line in the order given, a microsecond apart. Who waits already is counted once more. A released
+    member waits from now on.
     """
-    at = to_micros(now)
+    instants = {who: to_micros(now) + place for place, who in enumerate(members)}
     _REFUSED[tx.dialect.name].run_many(
-        tx, [{"member": who, "organization": organization, "at": at} for who in sorted(members)]
+        tx, [{"member": who, "organization": organization, "at": instants[who]} for who in sorted(instants)]
     )
     if members:
         _WAIT.later(tx, members=sorted(members))

@@ -2,11 +2,14 @@
 
 import asyncio
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from sso_gate.admission.settle import Allowed, Denied
 from sso_gate.errors import Reason, Unavailable
+from sso_gate.identity import Identity
+from sso_gate.seats import waitlist
 from sso_gate.storage.postgres_line import Line
 from tests.support.commits import before_each_commit
 from tests.support.gates import Gate, Migrated, fresh_login, make_organization, open_gate, person
@@ -20,6 +23,14 @@ async def audit_rows(inside: Gate) -> int:
     return await read(lambda tx: tx.exec_driver_sql(sql).scalar_one())
 
 
+async def under_way(inside: Gate, *identities: Identity) -> list[asyncio.Task[Allowed | Denied]]:
+    """Return these logins, whose transaction has begun when nothing was settled before."""
+    tasks = [asyncio.create_task(inside.settle(one)) for one in identities]
+    await asyncio.sleep(0)  # they come
+    await asyncio.sleep(0)  # the first of them are taken from the queue
+    return tasks
+
+
 async def test_logins_that_arrive_together_share_transactions(inside: Gate):
     organization = await make_organization(inside.runtime, seats=40)
     commits: list[int] = []
@@ -28,6 +39,30 @@ async def test_logins_that_arrive_together_share_transactions(inside: Gate):
     assert all(isinstance(answer, Allowed) for answer in answers)
     assert len(commits) <= 2
     assert (await inside.pool(organization.id)).used == 33
+
+
+@pytest.mark.parametrize("seats", [1, 2])
+async def test_who_is_refused_in_one_batch_waits_in_order_of_arrival(inside: Gate, seats: int):
+    organization = await make_organization(inside.runtime, seats=seats)
+    names = [f"p{at:02}" for at in range(20)]
+    answers = await asyncio.gather(*(inside.settle(person(organization, name)) for name in names))
+    free = seats - 1
+    assert [isinstance(answer, Allowed) for answer in answers] == [True] * free + [False] * (20 - free)
+    now = inside.runtime.clock.now()
+    line = await inside.runtime.database.read(lambda tx: waitlist.in_order(tx, organization.id, now=now))
+    assert [row.name for row in line] == names[free:]
+    assert all(one.first_refused < next_one.first_refused for one, next_one in pairwise(line))
+
+
+async def test_the_last_seat_goes_to_who_came_first_of_those_who_wait_for_the_same_transaction(inside: Gate):
+    organization = await make_organization(inside.runtime, seats=2)
+    commits: list[int] = []
+    with before_each_commit(inside.runtime.database, partial(commits.append, 1)):
+        before = await under_way(inside, person(organization, "owner"))
+        three = [inside.settle(person(organization, name)) for name in ("zoe", "ana", "moe")]
+        answers = await asyncio.gather(*before, *three)
+    assert [isinstance(answer, Allowed) for answer in answers] == [True, True, False, False]
+    assert len(commits) == 2
 
 
 async def test_many_tabs_of_one_person_take_one_seat_and_the_last_one_is_enough(inside: Gate):
