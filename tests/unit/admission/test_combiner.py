@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from sso_gate.admission.settle import Allowed, Denied
+from sso_gate.admission import combiner as combiners
+from sso_gate.admission.settle import Allowed, Denied, settle
 from sso_gate.errors import Reason, Unavailable
 from sso_gate.identity import Identity
 from sso_gate.seats import waitlist
@@ -131,6 +132,53 @@ async def test_an_answer_that_can_not_be_had_is_unavailable_and_never_a_refusal(
     with pytest.raises(Unavailable):
         await inside.settle(person(organization, "ana"))
     assert await audit_rows(inside) == 0
+
+
+async def test_more_logins_than_the_queue_holds_are_told_to_come_again_soon(
+    inside: Gate, monkeypatch: pytest.MonkeyPatch
+):
+    organization = await make_organization(inside.runtime, seats=9)
+    original, go_on = combiners.Combiner._settle, asyncio.Event()
+
+    async def held_up(self, organization_id, batch):
+        await go_on.wait()
+        return await original(self, organization_id, batch)
+
+    monkeypatch.setattr(combiners, "QUEUE", 2)
+    monkeypatch.setattr(combiners.Combiner, "_settle", held_up)
+    tasks = await under_way(inside, person(organization, "p0"))
+    tasks += await under_way(inside, person(organization, "p1"), person(organization, "p2"))
+    with pytest.raises(Unavailable) as told:
+        await asyncio.wait_for(inside.settle(person(organization, "p3")), 5)
+    assert told.value.retry_after_seconds == 5
+    go_on.set()
+    assert all(isinstance(answer, Allowed) for answer in await asyncio.gather(*tasks))
+    assert isinstance(await inside.settle(person(organization, "p3")), Allowed)
+
+
+async def test_a_login_that_can_not_be_settled_costs_the_others_of_its_batch_nothing(
+    inside: Gate, monkeypatch: pytest.MonkeyPatch
+):
+    organization = await make_organization(inside.runtime, seats=9)
+    batches: list[int] = []
+
+    def stumbles(tx, organization_id, logins, **more):
+        batches.append(len(logins))
+        settled = settle(tx, organization_id, logins, **more)
+        if any(login.identity.name == "p3" for login in logins):
+            raise ValueError("nobody thought of this")
+        return settled
+
+    monkeypatch.setattr(combiners, "settle", stumbles)
+    comes = (inside.settle(person(organization, f"p{at}")) for at in range(7))
+    answers = await asyncio.gather(*comes, return_exceptions=True)
+    stumbled = answers.pop(3)
+    assert all(isinstance(answer, Allowed) for answer in answers)
+    assert isinstance(stumbled, Unavailable)
+    assert "ValueError" in stumbled.detail
+    assert batches[0] == 7
+    assert (await inside.pool(organization.id)).used == 7
+    assert await audit_rows(inside) == 6
 
 
 async def test_a_browser_that_goes_away_leaves_the_others_alone(inside: Gate):
