@@ -127,6 +127,15 @@ async def test_a_disk_that_is_full_at_the_commit_leaves_the_transaction_before_i
     assert await names(sqlite) == ["a", "b"]
 
 
+async def test_what_sqlite_has_committed_survives_a_power_cut_and_points_at_rows_that_are_there(sqlite: Database):
+    def pragmas(tx: Connection) -> list[object]:
+        asked = ("synchronous", "journal_mode", "foreign_keys")
+        return [tx.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() for pragma in asked]
+
+    full = 2  # SQLite, PRAGMA synchronous: the log is flushed at each commit
+    assert await sqlite.write(pragmas) == [full, "wal", 1]
+
+
 async def test_work_that_passes_an_error_over_is_not_taken_for_done(postgres: Database):
     def work(tx: Connection) -> None:
         add(tx, "a")
