@@ -26,6 +26,12 @@ async def alive(inside: Gate, admitted: Admission) -> bool:
     return isinstance(await Recheck.of(inside.runtime).session(admitted.token), Alive)
 
 
+async def put_back(inside: Gate, old: Admission) -> None:
+    """Make Redis know this session as it once was, as a copy of it from before would."""
+    key = f"sso:{{{old.session.organization}}}:session:{old.token.digest}"
+    await inside.door.sessions.redis.put(key, old.session.to_json(), seconds=600)
+
+
 async def test_a_released_seat_is_usable_at_once_and_its_sessions_are_dead_for_ever(inside: Gate):
     organization = await make_organization(inside.runtime, seats=2)
     old = await come_in(inside, organization, "ana")
@@ -98,9 +104,7 @@ async def test_the_lease_ends_a_session_whose_purge_redis_has_forgotten(inside: 
     organization = await make_organization(inside.runtime, seats=2)
     old = await come_in(inside, organization, "ana")
     await Revoker.of(inside.runtime).release(organization.id, address(organization, "ana"), by=OPERATOR)
-    sessions = inside.door.sessions
-    key = f"sso:{{{organization.id}}}"
-    await sessions.redis.put(f"{key}:session:{old.token.digest}", old.session.to_json(), seconds=600)
+    await put_back(inside, old)
     moving_clock.move(timedelta(seconds=61))
     first, second = [await Recheck.of(inside.runtime).session(old.token) for _ in range(2)]
     assert isinstance(first, Ended)
@@ -108,6 +112,23 @@ async def test_the_lease_ends_a_session_whose_purge_redis_has_forgotten(inside: 
     assert first.reason is Reason.SEAT_RELEASED
     told = [(one.reason, one.reference, one.session.member, one.session.email) for one in (first, second)]
     assert told[0] == told[1], "the same refusal, and one event of it"
+
+
+async def test_a_session_of_the_seat_before_ends_with_its_lease_though_its_person_holds_one_again(
+    inside: Gate, moving_clock: MovingClock
+):
+    organization = await make_organization(inside.runtime, seats=2)
+    old = await come_in(inside, organization, "ana")
+    await Revoker.of(inside.runtime).release(organization.id, address(organization, "ana"), by=OPERATOR)
+    new = await come_in(inside, organization, "ana")
+    await put_back(inside, old)
+    assert await alive(inside, old)  # the lease of a minute
+    moving_clock.move(timedelta(seconds=61))
+    ended = await Recheck.of(inside.runtime).session(old.token)
+    assert isinstance(ended, Ended)
+    assert ended.reason is Reason.SEAT_RELEASED
+    assert not await alive(inside, old)
+    assert await alive(inside, new)
 
 
 async def test_a_clock_that_was_set_back_renews_no_lease(inside: Gate, moving_clock: MovingClock):
