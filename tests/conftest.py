@@ -26,7 +26,9 @@ from tests.support.servers import program
 from tests.support.tls_redis import TlsRedis
 from tests.support.valkey import ThrowAwayValkey
 
-pytest_plugins = ("tests.support.providers", "tests.support.browsers", "tests.support.gates")
+pytest_plugins = (
+    "tests.support.providers", "tests.support.browsers", "tests.support.gates", "tests.support.two_gates",
+)  # fmt: skip
 
 PROGRAMS_OF_FIXTURES = {
     "samlp_idp": ("node",),

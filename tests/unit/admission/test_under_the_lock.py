@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, insert, update
 
 from sso_gate.admission.invites import invite, invited_member
 from sso_gate.admission.settle import Allowed, Denied, Settled, settle
@@ -23,20 +21,8 @@ from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import tables
 from sso_gate.storage.postgres_line import Line
-from tests.support.gates import (
-    OPERATOR,
-    Gate,
-    Migrated,
-    address,
-    fresh_login,
-    make_organization,
-    open_gate,
-    person,
-)
-from tests.support.postgres import ThrowAwayPostgres
-from tests.support.valkey import ThrowAwayValkey
-
-HELD_UP = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+from tests.support.gates import OPERATOR, Gate, address, fresh_login, make_organization, person
+from tests.support.two_gates import TwoGates, one_behind_the_other
 
 
 async def invited(gate: Gate, organization: Organization, *names: str) -> None:
@@ -96,21 +82,10 @@ async def test_a_name_in_the_directory_counts_where_the_address_is_somebody_else
     assert answer.member.email == address(organization, "ana")
 
 
-@pytest.fixture
-async def two(
-    migrated: Migrated, postgres_server: ThrowAwayPostgres, valkey: ThrowAwayValkey
-) -> AsyncIterator[tuple[Gate, Gate]]:
-    """Two gates on one database."""
-    url = migrated.postgres(postgres_server)
-    async with open_gate(url, valkey.socket_url) as here, open_gate(url, valkey.socket_url) as there:
-        yield here, there
-    postgres_server.drop_database(url)
-
-
 async def test_a_domain_that_goes_between_the_look_and_the_lock_takes_its_addresses_with_it(
-    two: tuple[Gate, Gate], monkeypatch: pytest.MonkeyPatch
+    two_gates: TwoGates, monkeypatch: pytest.MonkeyPatch
 ):
-    here, _ = two
+    here, _ = two_gates
     organization = await make_organization(here.runtime, seats=3)
     await invited(here, organization, "ana")
     ways, send = list[int](), Line.send
@@ -180,29 +155,20 @@ class Elsewhere:
     ],
 )
 async def test_whoever_waited_for_the_lock_sees_what_was_done_under_it(
-    two: tuple[Gate, Gate], meanwhile: Callable[[Elsewhere], None], reason: Reason | None
+    two_gates: TwoGates, meanwhile: Callable[[Elsewhere], None], reason: Reason | None
 ):
-    here, there = two
+    here, there = two_gates
     organization = await make_organization(here.runtime, seats=2)
-    ana, loop = person(organization, "ana"), asyncio.get_running_loop()
-    has_the_lock, somebody_waits = asyncio.Event(), threading.Event()
+    ana = person(organization, "ana")
 
     def elsewhere(tx: Connection) -> None:
         ledger.take_lock(tx, organization.id)
         ledger.read(tx, organization.id, now=there.runtime.clock.now())
-        loop.call_soon_threadsafe(has_the_lock.set)
-        assert somebody_waits.wait(20)
         meanwhile(Elsewhere(tx, there, organization, ana))
 
-    other = asyncio.create_task(there.runtime.database.write(elsewhere))
-    await has_the_lock.wait()
-    comes = asyncio.create_task(here.settle(ana, "free"))
-    while not await there.runtime.database.read(lambda tx: tx.execute(text(HELD_UP)).scalar_one()):
-        assert not comes.done()
-        await asyncio.sleep(0.01)
-    somebody_waits.set()
-    await other
-    answer = await comes
+    _, answer = await one_behind_the_other(
+        there, lambda: there.runtime.database.write(elsewhere), here.settle(ana, "free")
+    )
     assert (answer.reason if isinstance(answer, Denied) else None) is reason
     pool = await here.pool(organization.id)
     assert pool.used + pool.reserved <= pool.purchased
