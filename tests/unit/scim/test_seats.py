@@ -9,15 +9,16 @@ import pytest
 from sqlalchemy import update
 
 from sso_gate.admission.admit import Admission
-from sso_gate.admission.recheck import Recheck
+from sso_gate.admission.recheck import Alive, Recheck
 from sso_gate.admission.settle import Denied
 from sso_gate.audit.event import Actor
 from sso_gate.connections.provisioning import change_provisioning
-from sso_gate.errors import InvalidInput, Reason
+from sso_gate.errors import InvalidInput, Reason, Unavailable
 from sso_gate.scim import caller as callers
 from sso_gate.seats import ledger
 from sso_gate.storage.tables import metadata, organization
 from sso_gate.tokens.token import Scope
+from sso_gate.worker import keep_promises
 from tests.support.gates import make_organization, person
 from tests.unit.scim.client import PATCH, SEAT, SEAT_ERROR, USER, client_of
 
@@ -235,6 +236,26 @@ async def test_sessions_end_before_the_reply_and_no_login_revives_whom_scim_deac
     assert (await scim.activate(found["id"], True)).status_code == 200
     assert await sessions.find(admitted.token, now=scim.gate.runtime.clock.now()) is None
     assert isinstance(await scim.gate.login(ana), Admission)
+
+
+@pytest.mark.parametrize("deed", ["deactivate", "delete"])
+async def test_the_outbox_ends_sessions_that_the_process_asked_by_the_client_could_not(scim, deed, monkeypatch):
+    user = await scim.created("ana", externalId="subject of ana")
+    admitted = await scim.gate.login(person(scim.organization, "ana"))
+
+    async def gone(self, *_, **__):
+        raise Unavailable("redis")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("sso_gate.sessions.store.SessionStore.purge", gone)
+        if deed == "delete":
+            assert (await scim.send("DELETE", f"/Users/{user['id']}")).status_code == 204
+        else:
+            assert (await scim.activate(user["id"], False)).status_code == 200
+    recheck = Recheck.of(scim.gate.runtime)
+    assert isinstance(await recheck.session(admitted.token), Alive)  # the lease of a minute
+    assert await keep_promises(scim.gate.runtime) >= 1
+    assert not isinstance(await recheck.session(admitted.token), Alive)
 
 
 async def test_who_came_by_login_is_a_user_who_can_be_found_linked_and_deactivated(scim):
