@@ -101,8 +101,8 @@ class OAuth:
         if "error" in answer or response.status_code not in (200, 201):
             raise refused_by_provider(answer.get("error"))
         uri = answer.get("request_uri")
-        if not isinstance(uri, str) or not uri or len(uri) > 2048:
-            raise Refused(Reason.PROVIDER_REFUSED, "the pushed request has no request_uri")
+        if not isinstance(uri, str) or not 0 < len(uri) <= 2048 or not uri.isascii() or not uri.isprintable():
+            raise Refused(Reason.PROVIDER_REFUSED, "the pushed request has no request_uri that is a URI")
         return uri
 
     @asynccontextmanager

@@ -91,7 +91,8 @@ def check_access_token_hash(claims: Mapping[str, Any], access_token: str | None,
 
 def half_hash(text: str, algorithm: str) -> str:
     """Return base64url of the left half of the hash that goes with an algorithm (OpenID Connect Core 3.1.3.6)."""
-    digest = hashlib.new("sha512" if algorithm.startswith("Ed") else f"sha{algorithm[2:]}", text.encode()).digest()
+    name = "sha512" if algorithm.startswith("Ed") else f"sha{algorithm[2:]}"
+    digest = hashlib.new(name, text.encode("utf-8", "surrogatepass")).digest()
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
 
 

@@ -6,10 +6,12 @@ import base64
 import json
 
 import pytest
+from starlette.responses import Response
 
 from sso_gate.errors import Reason
 from sso_gate.protocols.oidc.jwks import ASYMMETRIC, AsymmetricRegistry, import_keys
 from sso_gate.protocols.oidc.provider import KEYS_REFETCH_INTERVAL
+from sso_gate.protocols.oidc.strict_json import MAX_DEPTH
 from tests.support.oidc_forge import (
     JWKS,
     TOKEN,
@@ -19,6 +21,8 @@ from tests.support.oidc_forge import (
     usual_key,
     with_signature,
 )
+
+JSON = {"content-type": "application/json"}
 
 
 def answer_with(journey, make):
@@ -246,6 +250,31 @@ async def test_garbage_in_place_of_a_token_is_refused(journey, token):
 async def test_a_token_as_deep_as_a_well_is_refused(journey):
     header = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 20_000).rstrip(b"=").decode()
     journey.forge.bend(TOKEN, {"id_token": f"{header}.e30.AAAA"})
+    assert await journey.refused() is Reason.TOKEN_REFUSED
+
+
+async def test_a_header_is_refused_at_every_depth_that_its_second_reader_might_not_survive(journey):
+    """The library reads it again, deeper in the stack: what our reader still takes must not be too much for that."""
+    for depth in range(MAX_DEPTH, 1000):
+        text = f'{{"alg":"RS256","kid":"rsa-1","x":{"[" * depth}{"]" * depth}}}'
+        header = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+        assert await journey.logout_refused(f"{header}.e30.AAAA") is Reason.TOKEN_REFUSED
+    assert journey.forge.asked == []
+
+
+async def test_claims_are_taken_as_deep_as_the_limit_and_no_deeper(journey):
+    nested = "x"
+    for _ in range(MAX_DEPTH - 1):
+        nested = [nested]
+    journey.forge.claims["x"] = nested
+    assert (await journey.log_in()).identity.subject == "subject-1"
+    journey.forge.claims["x"] = [nested]
+    assert await journey.refused() is Reason.TOKEN_REFUSED
+
+
+@pytest.mark.parametrize("token", ["\ud800", "a\udfff"])
+async def test_an_access_token_that_no_encoding_can_write_has_another_hash(journey, token):
+    journey.forge.bend(TOKEN, lambda answer: Response(json.dumps({**answer, "access_token": token}), 200, JSON))
     assert await journey.refused() is Reason.TOKEN_REFUSED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
+from starlette.responses import Response
 
 from sso_gate.connections.connection import AttributeMap
 from sso_gate.errors import Reason, Refused, Unavailable
@@ -254,6 +256,27 @@ async def test_a_pushed_request_that_is_refused_ends_the_login_there(journey):
     journey.forge.with_par = True
     journey.forge.bend(PAR, {"error": "invalid_request"})
     with pytest.raises(Refused, match="invalid_request") as refusal:
+        await journey.begin()
+    assert refusal.value.reason is Reason.PROVIDER_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (400, {}),
+        (400, {"request_uri": "urn:x"}),
+        (201, {"request_uri": "x" * 2049}),
+        (201, {"request_uri": ""}),
+        (201, {"request_uri": 7}),
+        (201, {"request_uri": "urn:\ud800"}),
+        (201, {"request_uri": "urn:x\n"}),
+        (201, {"request_uri": "urn:é"}),
+    ],
+)
+async def test_a_pushed_request_without_a_place_to_go_on_to_is_refused(journey, status, answer):
+    journey.forge.with_par = True
+    journey.forge.bend(PAR, Response(json.dumps(answer), status, media_type="application/json"))
+    with pytest.raises(Refused) as refusal:
         await journey.begin()
     assert refusal.value.reason is Reason.PROVIDER_REFUSED
 
