@@ -1,7 +1,7 @@
 """What an identity provider answered, for whoever looks for the fault in it: as it came, and as it was understood.
 
 A raw answer is kept sealed for a day: of every test login, and of a refused login where the connection says so. Nothing
-that opens anything is in it: no authorization code, no signature of an ID token.
+that opens anything is in it: no authorization code, no token, no signature of an ID token.
 """
 
 import base64
@@ -15,6 +15,7 @@ from typing import Any
 
 from sso_gate.errors import Unavailable
 from sso_gate.protocols.oidc.callback import OidcProof
+from sso_gate.protocols.oidc.strict_json import is_deep
 from sso_gate.protocols.saml.response import VerifiedResponse
 from sso_gate.storage.keyring import CannotUnseal
 from sso_gate.storage.runtime import Runtime
@@ -25,7 +26,7 @@ REFUSALS_AN_HOUR = 100  # of one organization: a flood of them fills no store
 MAX_CLAIMS = 60
 MAX_VALUES = 20
 _MASKED = 6
-_SECRET = frozenset({"code", "state"})
+_SECRET = frozenset({"code", "state", "access_token", "id_token", "refresh_token"})
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The answer as a person reads it, cut where it is longer than anybody reads."""
-        told = _decoded(self.saml) if self.saml else self._redirect()
+        told = _writable(_decoded(self.saml) if self.saml else self._redirect())
         return told if len(told) <= MAX_CHARACTERS else f"{told[:MAX_CHARACTERS]}\n…"
 
     def _redirect(self) -> str:
@@ -107,13 +108,18 @@ async def kept_answer(runtime: Runtime, organization: str, name: str) -> str:
 
 def _claims(values: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (name[:200], ", ".join(masked(_text(one)) for one in said[:MAX_VALUES]))
+        (_writable(name[:200]), ", ".join(masked(_text(one)) for one in said[:MAX_VALUES]))
         for name, said in list(values.items())[:MAX_CLAIMS]
     )
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return _writable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _writable(text: str) -> str:
+    """The text without what JSON can say and no encoding can: half of a pair of surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _hidden(value: str) -> str:
@@ -129,9 +135,10 @@ def _decoded(encoded: str) -> str:
 
 def _json(part: str) -> object:
     try:
-        return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (binascii.Error, ValueError):
+        read = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
         return part[:200]
+    return part[:200] if is_deep(read) else read
 
 
 def _key(organization: str, name: str) -> str:

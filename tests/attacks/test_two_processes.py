@@ -84,3 +84,12 @@ def test_login_rate_beyond_it_every_message_is_429(two_workers):
         for one in network
     ]
     assert codes == [302] * 5 + [429] * 2, "a network of one customer is one client"
+
+
+def test_login_rate_an_openid_providers_messages_count_too(two_workers):
+    gate, at = two_workers.gate, f"/sso/oidc/{two_workers.oidc}"
+    for method, path, body in (("GET", "callback?state=x", ""), ("POST", "backchannel-logout", "logout_token=x")):
+        headers = {"Host": gate.host, "Content-Type": "application/x-www-form-urlencoded", **new_address()}
+        with two_workers.harmless(events=7):
+            sent = [gate.client.request(method, f"{at}/{path}", content=body, headers=headers) for _ in range(7)]
+        assert [answer.status_code for answer in sent] == [400] * 5 + [429] * 2
