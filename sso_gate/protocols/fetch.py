@@ -31,7 +31,7 @@ MAX_ADDRESSES_TRIED = 3
 MAX_RESOLVER_THREADS = 4
 ENCODINGS = ("", "identity", "gzip", "deflate")
 JSON = ("application/json",)
-_SIZE_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
+_SIZE_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 # Addresses with an owner on the public Internet that `ipaddress` calls global on some Python versions, or that are
 # global and still answer for the machine's own cloud. Sources: the IANA special-purpose address registries (RFC 6890).
@@ -335,7 +335,8 @@ async def _read(
         body += chunk
         if len(body) > max_bytes or response.num_bytes_downloaded > max_bytes:
             raise Refused(expected.refusal, f"{host} sent more than {max_bytes} bytes")
-    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _SIZE_HEADERS]
+    # As bytes: a value may hold what is not ASCII (RFC 9110 5.5), which a text could not be made of again.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _SIZE_HEADERS]
     return httpx2.Response(status, headers=headers, content=bytes(body), request=request)
 
 

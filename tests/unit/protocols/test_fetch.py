@@ -523,6 +523,12 @@ async def test_a_caller_that_goes_away_is_not_told_a_refusal():
             await fetching
 
 
+async def test_a_header_that_is_not_ascii_spoils_no_answer():
+    answer = b"HTTP/1.1 200 OK\r\nX-Owner: " + "Zoë".encode() + b"\r\nContent-Length: 2\r\n\r\n{}"
+    async with serving(answer) as server:
+        assert (await Fetcher(LOOPBACK).get(server.url(), expected=ANY)).body == b"{}"
+
+
 async def test_no_refusal_tells_what_was_sent_or_asked():
     async with serving(answering(b"secret-of-the-provider", Content_Length="22", Content_Type="text/secret")) as server:
         with pytest.raises(Refused) as refusal:
