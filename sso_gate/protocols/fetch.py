@@ -28,7 +28,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 MAX_URL_LENGTH = 2048
 MAX_ADDRESSES_TRIED = 3
-MAX_RESOLVER_THREADS = 4
+MAX_RESOLVER_THREADS = 32  # a lookup that hangs keeps its thread for as long as the system's resolver tries
 ENCODINGS = ("", "identity", "gzip", "deflate")
 JSON = ("application/json",)
 _SIZE_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
@@ -124,6 +124,7 @@ class Fetcher:
         self._resolve = resolve
         # Threads of its own: a name server that hangs must not take the threads that the database needs.
         self._threads = ThreadPoolExecutor(MAX_RESOLVER_THREADS, "fetch-resolve")
+        self._lookups: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def get(self, url: str, *, expected: Expected, headers: Mapping[str, str] | None = None) -> Fetched:
         """Return the answer to a GET. Raises Refused, see `Expected`."""
@@ -200,8 +201,7 @@ class Fetcher:
     async def _checked_addresses(self, url: httpx2.URL, refusal: Reason) -> list[str]:
         host, port = url.raw_host.decode("ascii"), _port(url)
         try:
-            loop = asyncio.get_running_loop()
-            texts = await loop.run_in_executor(self._threads, self._resolve, host, port)
+            texts = await self._lookup(host, port)
         except (OSError, UnicodeError) as error:
             raise Refused(Reason.PROVIDER_UNREACHABLE, f"{host} does not resolve: {error}") from error
         for text in texts:
@@ -211,6 +211,24 @@ class Fetcher:
         if not texts:
             raise Refused(Reason.PROVIDER_UNREACHABLE, f"{host} has no address")
         return list(texts[:MAX_ADDRESSES_TRIED])
+
+    async def _lookup(self, host: str, port: int) -> Sequence[str]:
+        """Return what the resolver says. Whoever asks while it is looking waits for the same answer: one name whose
+        server hangs holds one thread, however many want it, and whenever they give up.
+        """
+        asked = (host, port)
+        if asked not in self._lookups:
+            loop = asyncio.get_running_loop()
+            self._lookups[asked] = loop.run_in_executor(self._threads, self._resolve, host, port)
+            self._lookups[asked].add_done_callback(lambda done: self._forget(asked, done))
+        lookup = self._lookups[asked]
+        await asyncio.wait([lookup])
+        return lookup.result()
+
+    def _forget(self, asked: tuple[str, int], lookup: "asyncio.Future[Sequence[str]]") -> None:
+        del self._lookups[asked]
+        if not lookup.cancelled():
+            lookup.exception()  # nobody may be left to hear it, which is no news for the log
 
     def _problem(self, text: str, scheme: str) -> str:
         address = _true_address(text)

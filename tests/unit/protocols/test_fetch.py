@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 import time
 import tracemalloc
 import zlib
@@ -23,7 +24,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sso_gate.errors import Reason, Refused
-from sso_gate.protocols.fetch import Expected, Fetcher, Limits, is_public, parse_url, shared_tls_context
+from sso_gate.protocols.fetch import (
+    MAX_RESOLVER_THREADS,
+    Expected,
+    Fetcher,
+    Limits,
+    is_public,
+    parse_url,
+    shared_tls_context,
+)
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 ANY = Expected(Reason.DISCOVERY_REFUSED)
@@ -511,6 +520,34 @@ async def test_a_name_server_that_hangs_is_given_up_and_holds_nobody_else_up():
     assert set(await asyncio.gather(*waiting)) == {Reason.PROVIDER_UNREACHABLE}
     assert time.monotonic() - started < 1.5
     assert await others - started < 0.5
+    await fetcher.aclose()
+
+
+async def test_a_name_whose_server_hangs_takes_one_thread_and_not_all_of_them():
+    asked, answered = [], threading.Event()
+
+    def resolve(host, _port):
+        asked.append(host)
+        if host.startswith("hanging"):
+            answered.wait(30)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(LOOPBACK, limits=QUICK, resolve=resolve)
+
+    async def check(host):
+        await fetcher.check_url(f"http://{host}/", refusal=Reason.DISCOVERY_REFUSED)
+
+    waiting = asyncio.gather(*(refusal_of(check("hanging.example")) for _ in range(MAX_RESOLVER_THREADS * 2)))
+    await asyncio.sleep(0)
+    await check("honest.example")
+    assert set(await waiting) == {Reason.PROVIDER_UNREACHABLE}
+    late = asyncio.create_task(check("hanging.example"))  # the others have given up, the thread has not
+    await asyncio.sleep(0)
+    answered.set()
+    await late
+    assert asked == ["hanging.example", "honest.example"]
+    await check("honest.example")
+    assert asked[2:] == ["honest.example"], "an answer is not kept"
     await fetcher.aclose()
 
 
