@@ -51,7 +51,18 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 # These hand out credentials of the machine: a wide network in the settings does not open them, only their very address.
 _METADATA = frozenset(
     ip_address(text)
-    for text in ("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
+    for text in (
+        "169.254.169.254",
+        "168.63.129.16",  # Azure
+        "100.100.100.200",  # Alibaba Cloud
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::254",  # EC2
+        "fd20:ce::254",  # Google Cloud
+        "fe80::a9fe:a9fe",  # OpenStack
+        "169.254.170.2",  # ECS tasks
+        "169.254.170.23",  # EKS Pod Identity
+        "fd00:ec2::23",
+    )
 )
 
 
