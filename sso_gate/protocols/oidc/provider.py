@@ -81,7 +81,8 @@ class _Remembered(Generic[T]):
         try:
             value = await self._load()
         except Refused as failure:
-            self._failure = failure
+            # From its end on: a time-out takes longer than a failure is remembered.
+            self._failure, self._tried_at = failure, self._clock.now()
             raise
         self._value, self._loaded_at, self._failure = value, self._tried_at, None
         return value

@@ -180,6 +180,17 @@ async def test_a_dead_provider_is_tried_once_for_all_who_wait_and_again_soon(jou
     assert (await journey.log_in()).identity.subject == "subject-1"
 
 
+async def test_those_who_wait_for_a_silent_provider_wait_for_one_time_out(journey):
+    def silent(_):
+        journey.clock.advance(seconds=6)  # longer than a failure is remembered
+        return Response("", 503)
+
+    journey.forge.bend(DISCOVERY, silent)
+    reasons = await asyncio.gather(*(begin_refused(journey) for _ in range(5)))
+    assert set(reasons) == {Reason.PROVIDER_UNREACHABLE}
+    assert journey.forge.count(DISCOVERY) == 1
+
+
 @pytest.mark.parametrize("keys", [None, {}, "x", 7])
 async def test_a_jwks_without_a_list_is_refused(journey, keys):
     journey.forge.bend(JWKS, lambda _: {"keys": keys})
