@@ -136,7 +136,8 @@ async def check_issuer_address(runtime: Runtime, part: ConnectionPart) -> None:
 
 
 async def check_provider(runtime: Runtime, value: Connection) -> None:
-    """Return when the OpenID provider of the connection publishes what a login needs; SAML providers are not asked.
+    """Return when the OpenID provider of the connection publishes what a login needs, and the gate may go wherever it
+    would have to; SAML providers are not asked.
 
     Raises:
         Refused: `provider_unreachable` or `discovery_refused`.
@@ -145,6 +146,6 @@ async def check_provider(runtime: Runtime, value: Connection) -> None:
         return
     fetcher = Fetcher(runtime.settings.allow_private_networks)
     try:
-        await Providers(fetcher, runtime.clock).discovery(value)
+        await Providers(fetcher, runtime.clock).inspect(value)
     finally:
         await fetcher.aclose()

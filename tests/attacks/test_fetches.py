@@ -133,6 +133,20 @@ def test_ssrf_by_an_odd_word_in_a_discovery_document(scene, bent, jar, word):
     scene.refused(send, reason, connection=connection)
 
 
+def test_ssrf_by_an_endpoint_when_an_owner_saves_a_connection(scene, jar):
+    scene.forge.person |= {"sub": "the-owner", "email": scene.acme.owner}
+    scene.finish(jar, scene.begin(jar, scene.oidc))
+    with Forge() as forge:
+        forge.bend(DISCOVERY, {"token_endpoint": "http://10.0.0.1/token"})
+        typed = {"id": "odd", "name": "Odd", "issuer": forge.issuer, "client_id": "gate", "client_secret": "secret"}
+        at = f"{scene.gate.origin}/settings/access"
+        with scene.harmless():
+            page = jar.post(f"{at}/_new/oidc", typed, initiator=f"{at}/_new/oidc")
+    assert page.status == 422
+    assert 'href="#issuer"' in page.text
+    assert forge.count(DISCOVERY) == 1
+
+
 async def test_dns_rebinding_a_name_is_asked_once_and_the_checked_address_is_connected_to(scene):
     """A name that is allowed when it is checked, and another address when it is asked again."""
     answers, asked = iter(["127.0.0.1", "127.0.0.2"]), []

@@ -160,7 +160,12 @@ class Providers:
         """
         provider = _Provider(oidc_settings(connection), self.fetcher, self._clock)
         discovery = await provider.discovery.get()
-        for url in (discovery.token_endpoint, discovery.userinfo_endpoint):
+        called = (
+            discovery.token_endpoint,
+            discovery.userinfo_endpoint,
+            discovery.pushed_authorization_request_endpoint,
+        )
+        for url in called:
             if url:
                 await self.fetcher.check_url(url, refusal=Reason.DISCOVERY_REFUSED)
         return discovery, len(await provider.keys.get())

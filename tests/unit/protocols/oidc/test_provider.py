@@ -243,8 +243,11 @@ async def test_inspection_tells_the_endpoints_and_the_number_of_keys_as_they_are
     assert (discovery.issuer, keys) == (journey.forge.issuer, 2)
 
 
-async def test_inspection_refuses_an_endpoint_that_the_gate_may_not_reach(journey):
-    journey.forge.bend(DISCOVERY, {"token_endpoint": "http://10.0.0.1/token"})
+@pytest.mark.parametrize(
+    "name", ["token_endpoint", "userinfo_endpoint", "jwks_uri", "pushed_authorization_request_endpoint"]
+)
+async def test_inspection_refuses_an_endpoint_that_the_gate_may_not_reach(journey, name):
+    journey.forge.bend(DISCOVERY, {name: "http://10.0.0.1/x"})
     with pytest.raises(Refused) as refusal:
         await journey.providers.inspect(journey.connection)
     assert refusal.value.reason is Reason.DISCOVERY_REFUSED
