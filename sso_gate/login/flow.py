@@ -316,7 +316,8 @@ class LoginFlow:
         )
         if consumed == "mismatch":
             waits = await self.pending.find(connection.id, relay_state, browser_key=browser.key)
-            expected = waits.expectations["request_id"] if waits else ""
+            # Empty too where that login began while the connection spoke OpenID Connect.
+            expected = waits.expectations.get("request_id", "") if waits else ""
             saml_response.require_request(verified, expected_request_id=expected)
         return _consumed(consumed, unknown=Reason.REQUEST_UNKNOWN)
 
@@ -360,6 +361,8 @@ class LoginFlow:
         browser: Browser,
     ) -> Finish:
         expected = pending.expectations
+        if "nonce" not in expected:
+            raise Refused(Reason.STATE_MISMATCH, "the login began while the connection spoke SAML")
         proof = await oidc_callback.finish(
             answer.parameters,
             connection=connection,

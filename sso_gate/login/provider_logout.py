@@ -42,8 +42,7 @@ async def receive_saml(
         return await _answered(flow, connection, said)
     await _use_up(flow, connection, said.replay_key, until=said.replay_until)
     found = await ProviderNames(flow.runtime.redis).find(connection.organization, connection.id, said.name_id.value)
-    # A session whose index the provider never told us could be any of those that it means: it ends too.
-    await _end(flow, connection, found, sessions=(*said.session_indexes, "") if said.session_indexes else ())
+    await _end(flow, connection, found, sessions=said.session_indexes)
     await _record(flow, connection, client, found)
     if not (connection.settings.slo_response_url or connection.settings.slo_url):
         return ENDED_BY_PROVIDER
@@ -87,13 +86,17 @@ async def _use_up(flow: LoginFlow, connection: Connection, proof: str, *, until:
 async def _end(
     flow: LoginFlow, connection: Connection, found: tuple[str, str] | None, *, sessions: tuple[str, ...]
 ) -> None:
-    """End these sessions of the person, or all that came by the connection where none is named."""
+    """End these sessions of the person, or all that came by the connection where none is named.
+
+    A session whose index the provider never told us could be any of those that it means: it ends too.
+    """
     if found is None:
         return
     store = SessionStore.of(flow.runtime)
     if not sessions:
         await store.end_matching(*found, connection=connection.id)
-    for index in sessions:
+        return
+    for index in (*sessions, ""):
         await store.end_matching(*found, connection=connection.id, session_index=index)
 
 

@@ -28,11 +28,15 @@ async def sign_out(flow: LoginFlow, session: Session, client: Client) -> str | N
     await _record(flow, session, client)
     if not session.logout:
         return None
+    kept = json.loads(session.logout)
     try:
         connection = await flow.connection(session.connection)
-        if connection.protocol == "saml":
-            return await _saml(flow, connection, session)
-        return await _oidc(flow, connection, session)
+        # The connection may speak another protocol by now than when the session began.
+        if connection.protocol == "saml" and "name_id" in kept:
+            return await _saml(flow, connection, session, NameId(**kept["name_id"]))
+        if connection.protocol == "oidc" and "id_token" in kept:
+            return await _oidc(flow, connection, kept["id_token"])
+        return None
     except (NotFound, Refused, Unavailable, CannotUnseal):
         return None
 
@@ -56,14 +60,13 @@ async def _record(flow: LoginFlow, session: Session, client: Client) -> None:
     await flow.runtime.database.write(lambda tx: audit.record(tx, [event]))
 
 
-async def _saml(flow: LoginFlow, connection: Connection, session: Session) -> str | None:
+async def _saml(flow: LoginFlow, connection: Connection, session: Session, name_id: NameId) -> str | None:
     if not isinstance(connection.settings, SamlSettings) or not connection.settings.slo_url:
         return None
-    name_id = json.loads(session.logout)["name_id"]
     departure = begin_logout(
         connection,
         flow.endpoints(connection),
-        name_id=NameId(**name_id),
+        name_id=name_id,
         session_index=session.session_index or None,
         handle=new_handle(),
         keys=flow.keys.saml,
@@ -74,11 +77,11 @@ async def _saml(flow: LoginFlow, connection: Connection, session: Session) -> st
     return departure.url
 
 
-async def _oidc(flow: LoginFlow, connection: Connection, session: Session) -> str | None:
+async def _oidc(flow: LoginFlow, connection: Connection, sealed: str) -> str | None:
     return await end_session_url(
         connection,
         flow.providers,
-        id_token_hint=flow.runtime.keyring.unseal(json.loads(session.logout)["id_token"]),
+        id_token_hint=flow.runtime.keyring.unseal(sealed),
         post_logout_redirect_uri=f"{flow.runtime.settings.origin}/signed-out",
         state=None,
     )

@@ -14,7 +14,8 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from tests.attacks.scene import new_address
+from tests.attacks.scene import SESSION, new_address
+from tests.integration.gate import Organization
 from tests.support.oidc_forge import hmac_signed, new_key, usual_key, with_signature
 from tests.support.saml_forge import DS, dsig, encode, reparsed, sign, stamp
 
@@ -205,6 +206,56 @@ def test_back_channel_token_replayed(scene, jar, other_jar):
     scene.finish(jar, scene.begin(jar, scene.oidc))
     scene.refused(partial(tell, scene, other_jar, token), "replayed", connection=scene.oidc, action="auth.logout")
     assert jar.get(f"{scene.gate.origin}/").status == 200
+
+
+def test_back_channel_a_notice_of_one_session_leaves_the_persons_others_alone(scene, jar, other_jar):
+    for number, browser in enumerate((jar, other_jar), 1):
+        scene.forge.claims["sid"] = f"s-{number}"
+        scene.finish(browser, scene.begin(browser, scene.oidc))
+    assert tell(scene, other_jar, scene.forge.logout_token(sid="s-1")).status == 200
+    assert (alive(scene, jar), alive(scene, other_jar)) == (False, True)
+    assert tell(scene, jar, scene.forge.logout_token(sub=None, sid="s-2")).status == 200
+    assert not alive(scene, other_jar), "the session's name is enough"
+
+
+def test_back_channel_a_session_whose_name_nobody_told_us_could_be_the_one_that_is_meant(scene, jar, other_jar):
+    scene.forge.claims["sid"] = None
+    scene.finish(jar, scene.begin(jar, scene.oidc))
+    assert tell(scene, other_jar, scene.forge.logout_token(sid="s-9")).status == 200
+    assert not alive(scene, jar)
+
+
+def test_a_sign_out_after_the_connections_protocol_was_changed_ends_here(scene, jar, other_jar):
+    """What was remembered for one protocol is no use to the other: a session's way out, and logins under way."""
+    organization = Organization(files={"idp.pem": scene.keys["idp"].certificate})
+    organization.add_oidc(scene.forge.issuer, client_id=scene.forge.client_id, secret=scene.forge.client_secret)
+    scene.gate.applied(organization)
+    scene.forge.person |= {"email": organization.email("eva")}
+    scene.finish(jar, scene.begin(jar, organization.oidc))
+    by_openid = scene.begin(other_jar, organization.oidc)
+    openid = organization.connections.pop()
+    host = "https://idp.acme.example"
+    organization.connections.append(
+        f'\n[[connections]]\nid = "{organization.oidc}"\nprotocol = "saml"\nidp_entity_id = "{host}/saml"\n'
+        f'sso_url = "{host}/sso"\nslo_url = "{host}/slo"\ncertificates = ["idp.pem"]\n'
+    )
+    scene.gate.applied(organization)
+    page = jar.post(f"{scene.gate.origin}/logout", {}, initiator=f"{scene.gate.origin}/")
+    assert (page.status, page.location) == (303, f"{scene.gate.origin}/signed-out")
+    assert not jar.cookie(SESSION, "gate.localhost")
+    by_saml = scene.begin(jar, organization.oidc)
+    answer, state = scene.world(by_saml).message().encoded(), by_openid.query["state"]
+    send = partial(scene.post, other_jar, answer, relay_state=state, connection=organization.oidc)
+    scene.refused(send, "request_mismatch", connection=organization.oidc)
+    organization.connections[:] = [openid]
+    scene.gate.applied(organization)
+    params = [("code", "x"), ("state", by_saml.relay_state), ("iss", scene.forge.issuer)]
+    send = partial(scene.callback, jar, params, organization.oidc)
+    scene.refused(send, "state_mismatch", connection=organization.oidc)
+
+
+def alive(scene, jar):
+    return jar.get(f"{scene.gate.origin}/").status == 200
 
 
 def tell(scene, jar, token):

@@ -11,6 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from tests.attacks.scene import SESSION
+from tests.integration.gate import Organization
 from tests.support.oidc_forge import JWKS, TOKEN, USERINFO, Forge, hmac_signed, new_key, usual_key, with_signature
 
 
@@ -178,15 +179,35 @@ def test_a_parameter_sent_twice(scene, jar):
     scene.finish(jar, waiting)
 
 
+def test_an_answer_and_a_notice_to_a_connection_that_was_switched_off_meanwhile(scene, jar):
+    organization = Organization()
+    organization.add_oidc(scene.forge.issuer, client_id=scene.forge.client_id, secret=scene.forge.client_secret)
+    scene.gate.applied(organization)
+    params = scene.forge.log_in(scene.begin(jar, organization.oidc).url)
+    disable = ("connections", "disable", organization.oidc, "--org", organization.slug, "--yes")
+    assert scene.gate.run(*disable).code == 0
+    asked = len(scene.forge.asked)
+    send = partial(scene.callback, jar, params, organization.oidc)
+    scene.refused(send, "connection_disabled", connection=organization.oidc)
+    send = partial(notify, scene, organization.oidc)
+    scene.refused(send, "connection_disabled", connection=organization.oidc, action="auth.logout")
+    assert len(scene.forge.asked) == asked, "the provider is not asked"
+
+
+def notify(scene, connection):
+    """Send a notice as a provider does, with no browser."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = f"logout_token={scene.forge.logout_token()}".encode()
+    return scene.post_body(f"/sso/oidc/{connection}/backchannel-logout", body, **form)
+
+
 def test_jwks_flood_made_up_key_names_fetch_the_keys_once_a_minute(scene, jar):
     scene.finish(jar, scene.begin(jar, scene.oidc))  # the keys are known now
     fetched = scene.forge.count(JWKS)
     foreign = [new_key("ES256", f"made-up-{number}") for number in range(12)]
     for key in foreign:
         scene.forge.signing = key
-        body = f"logout_token={scene.forge.logout_token()}".encode()
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        send = partial(scene.post_body, f"/sso/oidc/{scene.oidc}/backchannel-logout", body, **form)
+        send = partial(notify, scene, scene.oidc)
         scene.refused(send, "key_unknown", connection=scene.oidc, action="auth.logout")
     assert scene.forge.count(JWKS) - fetched <= 1
 

@@ -50,6 +50,8 @@ OF_ANOTHER_KIND = {
     "test_role_escalation_a_mapped_group_gives_its_role_and_loses_it_again": "the person signs in, as a user",
     "test_role_escalation_to_primary_owner_cannot_be_mapped": "a file that is not applied",
     "test_audit_injection": "the person signs in; the record is looked at",
+    "test_back_channel_a_notice_of_one_session_leaves_the_persons_others_alone": "a true notice ends what it names",
+    "test_back_channel_a_session_whose_name_nobody_told_us_could_be_the_one_that_is_meant": "a true notice",
     "test_no_assertion_token_or_secret_is_in_any_log": "looks at the log alone",
 }
 

@@ -83,6 +83,9 @@ async def test_a_notice_of_an_older_provider_is_accepted(journey, kind):
         ({"jti": "j" * 256}, Reason.TOKEN_REFUSED),
         ({"sub": None, "sid": None}, Reason.TOKEN_REFUSED),
         ({"sub": "a\nb"}, Reason.TOKEN_REFUSED),
+        # One session is meant, and it cannot be told which: no reason to end them all.
+        ({"sid": 7}, Reason.TOKEN_REFUSED),
+        ({"sid": "s\n1"}, Reason.TOKEN_REFUSED),
         ({"events": None}, Reason.TOKEN_REFUSED),
         ({"events": ["http://schemas.openid.net/event/backchannel-logout"]}, Reason.TOKEN_REFUSED),
         ({"events": {"http://schemas.openid.net/event/backchannel-logout": True}}, Reason.TOKEN_REFUSED),
