@@ -119,13 +119,19 @@ async def test_a_header_with_demands_that_the_gate_cannot_meet_is_refused(journe
     assert await journey.refused() is Reason.TOKEN_REFUSED
 
 
+async def test_a_list_of_demands_that_is_empty_is_refused_too(journey):
+    """RFC 7515 4.1.11; the library that verifies takes it, so this token's signature is a true one."""
+    journey.forge.header = {"crit": []}
+    assert await journey.refused() is Reason.TOKEN_REFUSED
+
+
 @pytest.mark.parametrize("kind", ["at+jwt", "application/at+jwt", "logout+jwt", "secevent+jwt", "JOSE"])
 async def test_a_token_of_another_type_is_no_id_token(journey, kind):
     journey.forge.header = {"typ": kind}
     assert await journey.refused() is Reason.TOKEN_REFUSED
 
 
-@pytest.mark.parametrize("purpose", ["Bearer", "Refresh", "Logout"])
+@pytest.mark.parametrize("purpose", ["Bearer", "DPoP", "Refresh", "Offline", "Logout"])
 async def test_an_access_token_that_calls_itself_one_is_no_id_token(journey, purpose):
     journey.forge.claims["typ"] = purpose
     assert await journey.refused() is Reason.TOKEN_REFUSED
@@ -180,16 +186,23 @@ async def test_a_token_that_was_not_issued_to_us_for_us_is_refused(journey, clai
     ("claims", "reason"),
     [
         ({"exp": -61}, Reason.RESPONSE_EXPIRED),
-        ({"iat": -700}, Reason.RESPONSE_EXPIRED),
+        ({"iat": -662}, Reason.RESPONSE_EXPIRED),
         ({"iat": -10 * 365 * 86400, "exp": 3600}, Reason.RESPONSE_EXPIRED),
-        ({"iat": 120}, Reason.RESPONSE_FROM_FUTURE),
-        ({"nbf": 120}, Reason.RESPONSE_FROM_FUTURE),
+        ({"iat": 62}, Reason.RESPONSE_FROM_FUTURE),
+        ({"nbf": 62}, Reason.RESPONSE_FROM_FUTURE),
     ],
 )
 async def test_a_token_out_of_its_time_is_refused(journey, claims, reason):
     now = journey.clock.now().timestamp()
     journey.forge.claims |= {name: now + offset for name, offset in claims.items()}
     assert await journey.refused() is reason
+
+
+@pytest.mark.parametrize("claims", [{"exp": -59}, {"iat": -658}, {"iat": 59, "nbf": 59}])
+async def test_a_token_that_only_a_clock_a_minute_off_puts_out_of_its_time_is_accepted(journey, claims):
+    now = journey.clock.now().timestamp()
+    journey.forge.claims |= {name: now + offset for name, offset in claims.items()}
+    assert (await journey.log_in()).identity.subject == "subject-1"
 
 
 @pytest.mark.parametrize("name", ["exp", "iat"])
@@ -292,6 +305,22 @@ async def test_a_token_without_a_name_for_its_key_is_refused_when_there_are_two(
     journey.forge.published.append(dict(new_key("RS256", "rsa-2").as_dict(private=False)))
     journey.forge.header = {"kid": None}
     assert await journey.refused() is Reason.KEY_UNKNOWN
+
+
+async def test_keys_of_one_name_are_told_apart_by_type_and_curve(journey):
+    elliptic, other = new_key("ES256", "rsa-1"), new_key("ES384", "rsa-1")
+    journey.forge.published += [key.as_dict(private=False) for key in (elliptic, other)]
+    journey.forge.published = [
+        {name: value for name, value in jwk.items() if name != "alg"} for jwk in journey.forge.published
+    ]
+    await journey.log_in()
+    journey.forge.signing = elliptic
+    assert (await journey.log_in()).identity.subject == "subject-1"
+
+
+async def test_a_key_without_a_name_serves_a_token_that_names_one(journey):
+    del journey.forge.published[0]["kid"]
+    assert (await journey.log_in()).identity.subject == "subject-1"
 
 
 @pytest.mark.parametrize("change", [{"use": "enc"}, {"alg": "PS256"}, {"key_ops": ["encrypt"]}, {"n": "AQAB"}])

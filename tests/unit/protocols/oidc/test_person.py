@@ -176,9 +176,17 @@ async def test_userinfo_replaces_nothing_that_was_signed(journey):
 async def test_userinfo_says_nothing_about_the_session_or_the_time_of_the_login(journey):
     journey.forge.userinfo_only = ("email",)
     journey.forge.claims |= {"sid": None, "auth_time": None}
-    journey.forge.bend(USERINFO, {"sid": "somebody-elses", "auth_time": 1})
+    journey.forge.bend(USERINFO, {"sid": "somebody-elses", "auth_time": 1, "amr": ["mfa"]})
     proof = await journey.log_in()
     assert (proof.sid, proof.identity.authenticated_at) == (None, journey.clock.now().replace(microsecond=0))
+    assert proof.identity.multi_factor is None
+
+
+@pytest.mark.parametrize("sid", ["s\n1", "s" * 256, "\u202es"])
+async def test_a_session_whose_name_cannot_be_shown_has_none(journey, sid):
+    journey.forge.claims["sid"] = sid
+    proof = await journey.log_in()
+    assert (proof.sid, proof.identity.session_index) == (None, None)
 
 
 async def test_the_verified_flag_of_userinfo_does_not_speak_for_the_id_tokens_email(journey):

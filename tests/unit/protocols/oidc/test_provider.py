@@ -160,6 +160,15 @@ async def test_jwks_flood_many_at_once_fetch_the_keys_once(journey):
     assert journey.forge.count(JWKS) == 2
 
 
+async def test_many_who_come_with_a_rotated_key_at_once_fetch_the_keys_once(journey):
+    await journey.log_in()
+    journey.clock.advance(minutes=2)
+    journey.forge.published = [dict(new_key("ES256", "next").as_dict(private=False))]
+    asked = (journey.providers.verification_key(journey.connection, kid="next", algorithm="ES256") for _ in range(20))
+    assert {key.kid for key in await asyncio.gather(*asked)} == {"next"}
+    assert journey.forge.count(JWKS) == 2
+
+
 async def test_a_failed_refetch_leaves_the_keys_that_are_there(journey):
     await journey.log_in()
     journey.clock.advance(minutes=2)
