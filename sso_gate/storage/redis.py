@@ -22,6 +22,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from sso_gate.errors import Unavailable
@@ -43,6 +44,8 @@ _OPTIONS: dict[str, Any] = {
 _OURS = {"socket_timeout": None}  # for `Lines` watches the clock: once, not at every step
 # RedisClusterException is not a RedisError. OSError has TimeoutError in it.
 _TROUBLE = (RedisError, RedisClusterException, OSError)
+# What redis-py lets through, up to 8.1, when a connection goes while a command is written to it (redis-py #4288).
+_STUMBLES = (AttributeError, TypeError, RuntimeError)
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +156,14 @@ class Redis:
             turn = self._turns[tag] = asyncio.Semaphore(TURNS)
         seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
         async with asyncio.timeout(seconds), turn, self._free:
-            return await (self._lines.ask(words) if self._lines else self._client.execute_command(*words))
+            return await (self._lines.ask(words) if self._lines else self._ask_cluster(words))
+
+    async def _ask_cluster(self, words: tuple[str | int, ...]) -> Any:
+        """Return the answer of the server that keeps the key."""
+        try:
+            return await self._client.execute_command(*words)
+        except _STUMBLES as error:
+            raise Lost(f"redis-py: {error!r}") from error
 
 
 def _open(url: str) -> Any:
@@ -171,7 +181,10 @@ def _open(url: str) -> Any:
 def _open_cluster(url: str) -> Any:
     hosts, options = _parse(url, default_port=DEFAULT_PORT)
     never = Retry(NoBackoff(), 0)  # None would mean the default number here; redirections are followed in any case
-    return RedisCluster(startup_nodes=[ClusterNode(*host) for host in hosts], **options, retry=never)
+    nodes = [ClusterNode(*host) for host in hosts]
+    # Each MOVED corrects its slot. By default every fifth ends all connections besides, those in use included, and what
+    # comes until the cluster is known anew goes to any server, whose MOVED is the next: a storm would never be over.
+    return RedisCluster(startup_nodes=nodes, **options, retry=never, reinitialize_steps=0)
 
 
 def _open_sentinel(url: str) -> Any:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from redis.asyncio.connection import Connection
 
 from sso_gate.admission.admit import Admission
 from sso_gate.admission.recheck import LEASE, Alive, Recheck
@@ -130,6 +131,38 @@ async def test_a_command_is_sent_once_even_when_sentinel_or_cluster_says_where_t
         await asyncio.wait_for(waiting, SOCKET_SECONDS / 2)
     await redis.ping()  # and it finds its way back
     await redis.close()
+
+
+async def test_two_hundred_at_once_are_all_answered_by_a_client_that_has_just_been_opened(redis: Redis):
+    counted = await asyncio.gather(*(redis.count(f"cold{{{at % 5}}}", seconds=60) for at in range(200)))
+    assert sorted(counted) == sorted([*range(1, 41)] * 5)
+    await asyncio.gather(*(redis.delete(f"cold{{{at}}}") for at in range(5)))
+
+
+@pytest.mark.parametrize("redis_url", ["cluster_valkey"], indirect=True)
+async def test_slots_that_move_in_a_storm_cost_nobody_an_answer(redis: Redis, cluster_valkey: ClusterValkey):
+    keys = [f"moved{{{at}}}" for at in range(10)]
+    await redis.ping()  # it knows where they are
+    for key in keys[::2]:
+        cluster_valkey.move(key)
+    counted = await asyncio.gather(*(redis.count(key, seconds=60) for key in keys * 20))
+    assert sorted(counted) == sorted([*range(1, 21)] * 10)
+    await asyncio.gather(*(redis.delete(key) for key in keys))
+
+
+@pytest.mark.parametrize("redis_url", ["cluster_valkey"], indirect=True)
+@pytest.mark.parametrize("stumble", [AttributeError, TypeError, RuntimeError])
+async def test_whatever_redis_py_stumbles_over_in_a_cluster_is_unavailable(
+    redis: Redis, stumble: type[Exception], monkeypatch: pytest.MonkeyPatch
+):
+    async def write(_connection: Connection, _command: object) -> None:
+        raise stumble("'NoneType' object has no attribute 'writelines'")
+
+    await redis.ping()
+    with monkeypatch.context() as broken, pytest.raises(Unavailable):
+        broken.setattr(Connection, "_send_packed_command", write)
+        await redis.get("a")
+    await redis.ping()
 
 
 async def test_a_server_that_falls_silent_is_hung_up_on_and_asked_anew_by_the_next(monkeypatch: pytest.MonkeyPatch):

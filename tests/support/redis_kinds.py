@@ -142,6 +142,7 @@ class ClusterValkey(_Servers):
         # Said aloud: the usual port of the bus is 10,000 higher, which there may not be.
         buses = [free_port() for _ in range(3)]
         self.ports = [self.launch("cluster-enabled yes", f"cluster-port {bus}") for bus in buses]
+        self._moved: dict[int, int] = {}
         for place, port in enumerate(self.ports):
             with client(port) as node:
                 node.execute_command("CLUSTER", "ADDSLOTSRANGE", EDGES[place], EDGES[place + 1] - 1)
@@ -150,9 +151,22 @@ class ClusterValkey(_Servers):
 
     def keeper(self, key: str) -> int:
         """Return the port of the one that keeps this key."""
+        slot = self._slot(key)
+        return self._moved.get(slot, self.ports[sum(slot >= edge for edge in EDGES[1:])])
+
+    def move(self, key: str) -> None:
+        """Give the slot of this key, which is not there, to another server, as an operator does who adds one."""
+        slot, giver = self._slot(key), self.keeper(key)
+        taker = self._moved[slot] = next(port for port in self.ports if port != giver)
+        with client(giver) as old, client(taker) as new:
+            old_name, new_name = (str(node.execute_command("CLUSTER", "MYID")) for node in (old, new))
+            new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old_name)
+            for node in (old, new):
+                node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new_name)
+
+    def _slot(self, key: str) -> int:
         with client(self.ports[0]) as node:
-            slot = int(node.execute_command("CLUSTER", "KEYSLOT", key))
-        return self.ports[sum(slot >= edge for edge in EDGES[1:])]
+            return int(node.execute_command("CLUSTER", "KEYSLOT", key))
 
     def _is_whole(self) -> bool:
         for port in self.ports:
