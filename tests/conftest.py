@@ -22,6 +22,7 @@ from xdist.scheduler import LoadFileScheduling
 from tests.support import loopback, statements
 from tests.support.canaille_provisioner import OLDER_CLIENT
 from tests.support.postgres import ThrowAwayPostgres
+from tests.support.redis_kinds import ClusterValkey, SentinelValkey
 from tests.support.servers import program
 from tests.support.tls_redis import TlsRedis
 from tests.support.valkey import ThrowAwayValkey
@@ -167,6 +168,22 @@ def tls_redis() -> Iterator[TlsRedis]:
     server = TlsRedis()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def sentinel_valkey() -> Iterator[SentinelValkey]:
+    """One Valkey with a replica and a sentinel, for `redis+sentinel://`."""
+    servers = SentinelValkey()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="module")
+def cluster_valkey() -> Iterator[ClusterValkey]:
+    """Three Valkeys that share the slots, for `redis+cluster://`."""
+    servers = ClusterValkey()
+    yield servers
+    servers.close()
 
 
 @pytest.fixture(scope="session")

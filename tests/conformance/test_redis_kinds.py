@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio.connection import Connection
@@ -18,20 +18,6 @@ from sso_gate.storage.redis import SOCKET_SECONDS, Redis
 from tests.support.gates import OPERATOR, Migrated, MovingClock, address, make_organization, open_gate, person
 from tests.support.redis_kinds import ClusterValkey, SentinelValkey
 from tests.support.servers import LOOPBACK, free_port
-
-
-@pytest.fixture(scope="module")
-def sentinel_valkey() -> Iterator[SentinelValkey]:
-    server = SentinelValkey()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def cluster_valkey() -> Iterator[ClusterValkey]:
-    server = ClusterValkey()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["valkey", "tls_redis", "sentinel_valkey", "cluster_valkey"])

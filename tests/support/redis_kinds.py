@@ -28,6 +28,22 @@ class _Servers:
         self.folder = Path(tempfile.mkdtemp(prefix="kinds-"))
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
 
+    @property
+    def url(self) -> str:
+        """Return the URL for SSO_GATE_REDIS_URL."""
+        raise NotImplementedError
+
+    @property
+    def socket_url(self) -> str:
+        """Return the same URL: a test that takes one Valkey takes these too."""
+        return self.url
+
+    def flush(self) -> None:
+        """Remove every key, as an operator's FLUSHALL on each of them would."""
+        for port in self.primaries:
+            with client(port) as primary:
+                primary.flushall()
+
     def launch(self, *lines: str, sentinel: bool = False) -> int:
         port = free_port()
         home = self.folder / str(port)
@@ -57,6 +73,11 @@ class _Servers:
         with client(self.keeper(key)) as keeper:
             wait_until(lambda: keeper.info("clients")["blocked_clients"] == 1)
             keeper.client_kill_filter(_type="normal")
+
+    @property
+    def primaries(self) -> list[int]:
+        """Return the ports of those that take writes."""
+        raise NotImplementedError
 
     def keeper(self, key: str) -> int:
         """Return the port of the one that keeps this key."""
@@ -108,6 +129,11 @@ class SentinelValkey(_Servers):
             linked = replica.info("replication")["master_link_status"] == "up"
             return bool(linked and sentinel.sentinel_slaves(SERVICE))
 
+    @property
+    def primaries(self) -> list[int]:
+        """Return the port of the first one: nobody flushes after a fail-over."""
+        return [self.primary]
+
     def keeper(self, key: str) -> int:
         """Return the port of the one that keeps this key, as every other."""
         return self.primary
@@ -148,6 +174,11 @@ class ClusterValkey(_Servers):
                 node.execute_command("CLUSTER", "ADDSLOTSRANGE", EDGES[place], EDGES[place + 1] - 1)
                 node.execute_command("CLUSTER", "MEET", LOOPBACK, self.ports[0], buses[0])
         self.ready(self._is_whole)
+
+    @property
+    def primaries(self) -> list[int]:
+        """Return the ports of all of them."""
+        return self.ports
 
     def keeper(self, key: str) -> int:
         """Return the port of the one that keeps this key."""
