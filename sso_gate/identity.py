@@ -6,9 +6,6 @@ from datetime import datetime
 
 from sso_gate.clock import Clock, to_micros
 
-_UUID7_VERSION = 0x7 << 76
-_UUID7_VARIANT = 0x2 << 62
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -62,8 +59,6 @@ def new_id(prefix: str, clock: Clock) -> str:
 
     Source: RFC 9562 5.7 (UUID version 7, 74 random bits).
     """
-    millis = to_micros(clock.now()) // 1000
-    random = int.from_bytes(secrets.token_bytes(10), "big")
-    value = (millis << 80) | _UUID7_VERSION | (random >> 68 << 64) | _UUID7_VARIANT | (random & ((1 << 62) - 1))
-    text = f"{value:032x}"
-    return f"{prefix}_{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    stamp, random = f"{to_micros(clock.now()) // 1000:012x}", secrets.token_hex(10)
+    variant = "89ab"[int(random[3], 16) % 4]
+    return f"{prefix}_{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
 
@@ -13,6 +13,7 @@ from sso_gate.errors import NotFound
 from sso_gate.identity import Identity, email_domain, normal_email
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
+from sso_gate.organizations.organization import Organization
 from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.prepared import OneOf, Prepared
@@ -56,47 +57,37 @@ Addresses = Literal[
 _ByEmail = Callable[[], dict[str, members.Candidate]]
 
 
-class House(Protocol):
-    """What an organization tells the decision."""
-
-    @property
-    def domains(self) -> Collection[str]:
-        """The verified ones."""
-
-    @property
-    def admits_until(self) -> datetime | None:
-        """When nobody new is let in any more."""
-
-    @property
-    def access_until(self) -> datetime | None:
-        """When holders are not let in any more either."""
-
-
 @dataclass(frozen=True, slots=True)
 class _House:
     enabled: bool
     connections: frozenset[str]
     slug: str
     domains: frozenset[str]
-    admits_until: datetime | None
-    access_until: datetime | None
+    contract: ContractPhase
     takes_newcomers: bool
-    now: datetime
 
     def facts(self, proved: Identity, tie: Tie, member: Member | None) -> Facts:
         return Facts(
             organization_enabled=self.enabled,
             connection_enabled=proved.connection in self.connections,
-            contract=contract_phase(self, now=self.now),
-            email=email_standing(proved, self),
+            contract=self.contract,
+            email=self.standing(proved),
             tie=tie,
             state=member.state if member else None,
             role=member.role if member else None,
             takes_newcomers=self.takes_newcomers,
         )
 
+    def standing(self, proved: Identity) -> EmailStanding:
+        """Return what the identity's email is worth to the organization."""
+        if not proved.email:
+            return EmailStanding.MISSING
+        if email_domain(proved.email) not in self.domains:
+            return EmailStanding.FOREIGN
+        return EmailStanding.TRUSTED if proved.email_verified else EmailStanding.UNVERIFIED
+
     def trusts(self, proved: Identity) -> bool:
-        return email_standing(proved, self) is EmailStanding.TRUSTED
+        return self.standing(proved) is EmailStanding.TRUSTED
 
     def takes(self, stranger: Identity) -> bool:
         """Return whether somebody whom the organization does not know would be let in if a seat was free."""
@@ -197,11 +188,13 @@ def _house(rows: Sequence[Any], *, now: datetime) -> _House:
         connections=frozenset([row.via for row in rows if row.via_enabled]),
         slug=row.slug,
         domains=frozenset((row.domains or "").split()),
-        admits_until=None if row.admits_until_at is None else from_micros(row.admits_until_at),
-        access_until=None if row.access_until_at is None else from_micros(row.access_until_at),
+        contract=_phase(_instant(row.admits_until_at), _instant(row.access_until_at), now=now),
         takes_newcomers=row.provisioning == "jit",
-        now=now,
     )
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
 
 
 def _tie(
@@ -229,20 +222,17 @@ def _tie(
     return Tie.AWAITED, candidate.member
 
 
-def email_standing(proved: Identity, organization: House | None) -> EmailStanding:
-    """Return what the identity's email is worth to the organization."""
-    if not proved.email:
-        return EmailStanding.MISSING
-    if organization is None or email_domain(proved.email) not in organization.domains:
-        return EmailStanding.FOREIGN
-    return EmailStanding.TRUSTED if proved.email_verified else EmailStanding.UNVERIFIED
-
-
-def contract_phase(organization: House | None, *, now: datetime) -> ContractPhase:
+def contract_phase(organization: Organization | None, *, now: datetime) -> ContractPhase:
     """Return where the organization's contract stands at this instant."""
-    if organization is None or (organization.access_until is not None and organization.access_until <= now):
+    if organization is None:
         return ContractPhase.ENDED
-    if organization.admits_until is not None and organization.admits_until <= now:
+    return _phase(organization.admits_until, organization.access_until, now=now)
+
+
+def _phase(admits_until: datetime | None, access_until: datetime | None, *, now: datetime) -> ContractPhase:
+    if access_until is not None and access_until <= now:
+        return ContractPhase.ENDED
+    if admits_until is not None and admits_until <= now:
         return ContractPhase.GRACE
     return ContractPhase.RUNNING
 
