@@ -34,16 +34,21 @@ _log = logging.getLogger(__name__)
 
 def serve(settings: Settings, *, with_worker: bool) -> int:
     """Serve until a signal ends it; return the exit code."""
+    with listening(settings.bind) as public, listening(settings.admin_bind) as admin:
+        return serve_on(public, admin, settings=settings, with_worker=with_worker)
+
+
+def serve_on(public: socket.socket, admin: socket.socket, *, settings: Settings, with_worker: bool) -> int:
+    """Serve on sockets that listen already."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    with _listening(settings.bind) as public, _listening(settings.admin_bind) as admin:
-        return _run(_supervise(settings, public, admin, with_worker=with_worker))
+    return _run(_supervise(settings, public, admin, with_worker=with_worker))
 
 
 async def run_worker(settings: Settings) -> None:
     """Do the worker's duties alone, until a signal ends it; what they count stands on the admin listener."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     stop = _stop_event()
-    with _listening(settings.admin_bind) as admin:
+    with listening(settings.admin_bind) as admin:
         async with _duties(settings, with_worker=True), _server(create_admin_app(settings), admin):
             await stop.wait()
 
@@ -172,7 +177,8 @@ async def _first(*waits: Coroutine[None, None, object]) -> None:
         task.cancel()
 
 
-def _listening(address: Address) -> socket.socket:
+def listening(address: Address) -> socket.socket:
+    """Return a socket that listens there; OSError says where it cannot."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,11 +40,15 @@ def gate_settings(addresses: Addresses, *, admin_port: int, folder: Path, redis_
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate: `settings` are its SSO_GATE_… variables, `address` its public listener, its log lies in `folder`."""
+    """One gate: `settings` are its SSO_GATE_… variables, `address` its public listener, its log lies in `folder`.
+
+    `listeners`, public and admin, become the process's own: a port that was only looked for could be another's by then.
+    """
 
     settings: Mapping[str, str]
     folder: Path
     address: str
+    listeners: tuple[socket.socket, socket.socket]
 
     @asynccontextmanager
     async def serving(self, file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -52,9 +57,13 @@ class Gate:
         Raises:
             DemoFailed: it ended or was not ready in time; the message holds the end of its log.
         """
-        with (self.folder / LOG_NAME).open("ab") as log:
+        public, admin = self.listeners
+        numbers = public.fileno(), admin.fileno()
+        with public, admin, (self.folder / LOG_NAME).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "sso_gate.demo.leash", "-m", "sso_gate.demo.gate_process", os.fspath(file)),
+                *map(str, numbers),
+                pass_fds=numbers,
                 env=self._environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

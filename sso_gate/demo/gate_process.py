@@ -1,11 +1,13 @@
 """The gate's own process in the demonstration: what `migrate`, `apply` and `serve` do, one after the other.
 
-`python -m sso_gate.demo.gate_process FILE.toml`. One thing differs from the commands: the connections are marked as
-made by the demonstration, whose provider vouches for everybody, so that the ordinary `serve` refuses them. Between
-`apply` and `serve` the year before today passes (`history.py`).
+`python -m sso_gate.demo.gate_process FILE.toml PUBLIC ADMIN`, the last two the numbers of sockets that listen. One
+thing differs from the commands: the connections are marked as made by the demonstration, whose provider vouches for
+everybody, so that the ordinary `serve` refuses them. Between `apply` and `serve` the year before today passes
+(`history.py`).
 """
 
 import asyncio
+import socket
 import sys
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -16,7 +18,7 @@ from sso_gate.clock import SystemClock
 from sso_gate.demo.history import Travelled, live_through
 from sso_gate.embedded.defaults import with_own_servers
 from sso_gate.errors import SsoGateError
-from sso_gate.server import serve
+from sso_gate.server import serve_on
 from sso_gate.settings import Settings, load_settings
 from sso_gate.storage import migrate
 from sso_gate.storage.open import open_runtime
@@ -26,10 +28,12 @@ MAKER = "demo"
 
 def main() -> int:
     """Serve the file's organization until a signal ends it; return the exit code."""
+    file, *numbers = sys.argv[1:]
+    public, admin = (socket.socket(fileno=int(number)) for number in numbers)
     try:
         with with_own_servers(load_settings()) as settings:
-            asyncio.run(_prepare(settings, Path(sys.argv[1])))
-            return serve(settings, with_worker=True)
+            asyncio.run(_prepare(settings, Path(file)))
+            return serve_on(public, admin, settings=settings, with_worker=True)
     except SsoGateError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the log of this process
         return 1

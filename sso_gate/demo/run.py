@@ -64,15 +64,16 @@ async def _until_stopped(folder: Path, settings: Mapping[str, str], console: Con
 async def _tell(path: Path, overrides: Mapping[str, str], console: Console) -> None:
     clock = SystemClock()
     with fresh_folder(path) as folder, valkey.start(folder) as redis:
+        gate_socket, admin_socket = bind(GATE_PORT), bind(0)
         app_socket, provider_socket, sample_socket = bind(APP_PORT), bind(PROVIDER_PORT), bind(0)
         addresses = Addresses(
-            gate=Site.at("gate", _free_port(GATE_PORT)),
+            gate=Site.at("gate", port_of(gate_socket)),
             app=Site.at("app", port_of(app_socket)),
             provider=Site.at("idp", port_of(provider_socket)),
         )
         sample_address = f"http://{LOOPBACK}:{port_of(sample_socket)}"
-        own = gate_settings(addresses, admin_port=_free_port(0), folder=folder, redis_url=redis.redis_url)
-        gate = Gate({**own, **overrides}, folder, addresses.gate.address)
+        own = gate_settings(addresses, admin_port=port_of(admin_socket), folder=folder, redis_url=redis.redis_url)
+        gate = Gate({**own, **overrides}, folder, addresses.gate.address, (gate_socket, admin_socket))
         provider = Provider(
             origin=addresses.provider.origin,
             people=PEOPLE,
@@ -98,9 +99,3 @@ async def _tell(path: Path, overrides: Mapping[str, str], console: Console) -> N
                 show(console, folder, addresses)
                 await process.wait()
                 raise DemoFailed(f"the gate has ended:\n{gate.last_words()}")
-
-
-def _free_port(preferred: int) -> int:
-    """Return a port for a server in another process, which binds it in a moment."""
-    with bind(preferred) as bound:
-        return port_of(bound)

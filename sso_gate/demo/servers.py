@@ -1,4 +1,4 @@
-"""Web applications served in one event loop, on loopback sockets that are bound before anybody is told about them."""
+"""Web applications served in one event loop, on loopback sockets that listen before anybody is told about them."""
 
 import asyncio
 import contextlib
@@ -8,23 +8,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import uvicorn
 from starlette.applications import Starlette
 
+from sso_gate.server import listening
+from sso_gate.settings import Address
+
 LOOPBACK = "127.0.0.1"
 
 
 def bind(preferred_port: int) -> socket.socket:
-    """Return a socket bound to this loopback port, or to a free one where somebody else listens there."""
-    for port in (preferred_port, 0):
-        bound = socket.socket()
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((LOOPBACK, port))
-        except OSError:
-            bound.close()
-            if port == 0:
-                raise
-        else:
-            return bound
-    raise AssertionError("unreachable")
+    """Return a socket that listens on this loopback port, or on a free one where somebody else does."""
+    try:
+        return listening(Address(host=LOOPBACK, port=preferred_port))
+    except OSError:
+        return listening(Address(host=LOOPBACK, port=0))
 
 
 def port_of(bound: socket.socket) -> int:
