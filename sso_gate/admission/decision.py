@@ -6,6 +6,7 @@ login that takes nothing, and the model in `tests/model/`.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from sso_gate.errors import Reason
 from sso_gate.members.member import MemberState
@@ -38,8 +39,7 @@ class Tie(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """All that the decision may depend on. `state` and `role` are the member's, or None where `tie` is NONE. Newcomers
     are people whom the organization does not know: where it takes none, they have to be invited or provisioned.
     """

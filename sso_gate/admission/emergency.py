@@ -1,7 +1,7 @@
 """The way in for an owner when single sign-on is down: a code that works once and opens the settings alone."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -56,7 +56,7 @@ async def record_refused_code(runtime: Runtime, refusal: Refused, *, email: str,
     organization = await runtime.database.read(lambda tx: organizations.by_domain(tx, email_domain(email)))
     if organization is not None:
         event = _event(runtime, organization.id, None, client, refusal.reason)
-        await record_unproved(runtime, replace(event, actor=Actor("user", "", _typed(runtime, email))))
+        await record_unproved(runtime, event._replace(actor=Actor("user", "", _typed(runtime, email))))
 
 
 def _typed(runtime: Runtime, text: str) -> str:

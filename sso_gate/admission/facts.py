@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
 
@@ -29,8 +29,7 @@ from sso_gate.storage.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(NamedTuple):
     """The facts about one identity, the member it means, if any, whether a seat is kept for that member, and the
     organization's short name.
     """

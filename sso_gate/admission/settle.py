@@ -10,6 +10,7 @@ else of the batch depends on is written at the end, all at once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -44,8 +45,7 @@ class Login:
     session: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """The member may come in: with a seat of this generation, or to the settings alone."""
 
     member: Member
@@ -54,8 +54,7 @@ class Allowed:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(NamedTuple):
     """Nobody was let in, for this reason; `member` is known where the organization knows the person."""
 
     reason: Reason
@@ -97,7 +96,7 @@ class _Batch:
 def _as_they_come(known: Gathered, login: Login) -> Gathered:
     """Return the facts with the role that this login brings: who has left a group decides nothing by it any more."""
     role = known.facts.role if known.member is None else role_of(known.member, login.mapped_role)
-    return known if role is known.facts.role else replace(known, facts=replace(known.facts, role=role))
+    return known if role is known.facts.role else known._replace(facts=known.facts._replace(role=role))
 
 
 def role_of(member: Member, from_login: Role | None) -> Role:

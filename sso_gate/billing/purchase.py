@@ -4,7 +4,7 @@ The reviewed amount is the invoiced amount or nothing happens: `billing_core` gu
 transaction with the seat pool, the seats kept for whoever waits, the audit record and the outbox.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -225,7 +225,7 @@ def _seats_bought(
         "order": bought.order.id,
     }
     event = seat_limit_event(runtime.clock, organization.id, pool, by, changes)
-    audit.record(tx, [replace(event, via=via)])
+    audit.record(tx, [event._replace(via=via)])
     payload = {"order": bought.order.id, "invoice": bought.invoice.number, "seats": bought.order.seats_after}
     outbox.add(tx, organization.id, SEATS_INCREASED, clock=runtime.clock, payload=payload)
     promise_invoice(tx, organization, bought.invoice, clock=runtime.clock)

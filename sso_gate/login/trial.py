@@ -185,7 +185,7 @@ def _steps(tx: Transaction, runtime: Runtime, identity: Identity, mapped: Role |
 
 def _decided(tx: Transaction, identity: Identity, known: Gathered, role: Role, now: datetime) -> tuple[Steps, str]:
     pool = ledger.read(tx, identity.organization, now=now)
-    facts = replace(known.facts, connection_enabled=True, role=role if known.member else None)
+    facts = known.facts._replace(connection_enabled=True, role=role if known.member else None)
     match decide(facts):
         case Refuse(reason):
             return steps_until(reason), reason

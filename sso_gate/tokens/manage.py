@@ -1,6 +1,6 @@
 """Making and ending tokens, with the audit record of it: the same for the settings and the command line."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -49,7 +49,7 @@ async def create_token(
             tx, organization, name=name, scopes=scopes, secret=secret, expires=until, clock=clock, made_by=maker
         )
         event = new_event(runtime.clock, organization, Action.TOKEN_CREATE, by, target=made.id, target_name=name)
-        audit.record(tx, [replace(event, changes={"scopes": sorted(scopes), "name": name})])
+        audit.record(tx, [event._replace(changes={"scopes": sorted(scopes), "name": name})])
         return made
 
     return NewToken(await runtime.database.write(work), secret)

@@ -1,6 +1,5 @@
 """The decision, over every combination of facts that there is."""
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -102,8 +101,8 @@ def test_a_stranger_is_told_what_is_wrong_with_the_address(email, reason):
 def test_whom_nobody_knows_comes_in_only_where_newcomers_are_taken_and_members_are_not_asked():
     for facts in EVERYTHING:
         with_newcomers, without = (
-            decide(replace(facts, takes_newcomers=True)),
-            decide(replace(facts, takes_newcomers=False)),
+            decide(facts._replace(takes_newcomers=True)),
+            decide(facts._replace(takes_newcomers=False)),
         )
         if facts.tie is Tie.NONE and isinstance(with_newcomers, AdmitIfSeat):
             assert without == Refuse(Reason.NOT_ASSIGNED)
