@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Connection, Label, bindparam, exists, func, literal_column, select
 
 from sso_gate.admission.decision import AdmitIfSeat, ContractPhase, EmailStanding, Facts, Tie, decide
-from sso_gate.clock import from_micros
+from sso_gate.clock import from_micros, to_micros
 from sso_gate.errors import NotFound
 from sso_gate.identity import Identity, email_domain, normal_email
 from sso_gate.members import store as members
@@ -126,24 +126,28 @@ def look(
     Raises:
         NotFound: there is no such organization, or it has no seats.
     """
-    asked = _LOOK.asking(
-        tx,
-        organization=organization,
-        connections=list({proved.connection for proved in identities}),
-        subjects=list({proved.subject for proved in identities}),
-    )
+    who = {
+        "organization": organization,
+        "connections": list({proved.connection for proved in identities}),
+        "subjects": list({proved.subject for proved in identities}),
+    }
+    asked = _LOOK.asking(tx, **who)
     by_email = _asking_by_email(tx, organization, identities) if addresses == "of all" else None
     rows = asked()
+    if rows and rows[0].holds:
+        rows = _LOOK_AT_HOLDS.rows(tx, **who, now=to_micros(now))
     if not rows or rows[0].purchased is None:
         raise NotFound("organization without seats")
-    pool, house = _pool(tx, organization, rows[0], now=now), _house(rows, now=now)
+    pool, house = ledger.pool_of(rows[0]), _house(rows, now=now)
     bound = {(row.via, row.via_subject): members.to_member(row) for row in rows if row.id is not None}
     strangers = [proved for proved in identities if (proved.connection, proved.subject) not in bound]
     meant = _NOBODY
     if strangers and not (addresses == "under the lock" and all(map(house.takes, strangers))):
         by_email = by_email or _asking_by_email(tx, organization, filter(house.trusts, strangers))
         meant = _meant(tx, organization, strangers, by_email(), provisioned=rows[0].provisioned)
-    kept = _kept(tx, [*bound.values(), *meant.everybody], now=now) if pool.reserved else set()
+    kept = {row.id for row in rows if row.kept}
+    if pool.reserved and meant.everybody:
+        kept |= ledger.kept(tx, [one.id for one in meant.everybody], now=now)
     people = []
     for proved in identities:
         tie, member = _tie(proved, house, bound, meant)
@@ -168,16 +172,6 @@ def _meant(
     if not provisioned:
         return _Meant(by_email, {})
     return _Meant(by_email, members.by_external_id(tx, organization, {one.subject for one in strangers}))
-
-
-def _kept(tx: Connection, known: Sequence[Member], *, now: datetime) -> set[str]:
-    return ledger.kept(tx, [member.id for member in known], now=now) if known else set()
-
-
-def _pool(tx: Connection, organization: str, row: Any, *, now: datetime) -> Pool:
-    if row.holds:  # seldom: whether they have run out is another question, and the answer must be of one instant
-        return ledger.read(tx, organization, now=now)
-    return Pool(row.purchased, row.used, 0, row.version)
 
 
 def _house(rows: Sequence[Any], *, now: datetime) -> _House:
@@ -236,8 +230,12 @@ def _phase(admits_until: datetime | None, access_until: datetime | None, *, now:
     return ContractPhase.RUNNING
 
 
-def _everything() -> Prepared:
-    """Return the statement of S1: one row for each known identity, or one alone; the seats stand in all of them."""
+def _everything(*of_holds: Label[int] | Label[bool]) -> Prepared:
+    """Return the statement of S1: one row for each known identity, or one alone; the seats stand in all of them.
+
+    All of it is of one instant, be there holds or not: whoever came in by another tab between two statements would hold
+    no seat in the first, and have none kept in the second.
+    """
     house, via = organization.c, connection.c
     mine: BindParameter[str] = bindparam("organization")
     separator: Any = literal_column("' '")  # in the text: a statement of this kind takes no other constants
@@ -253,6 +251,7 @@ def _everything() -> Prepared:
         seat_pool.c.used,
         seat_pool.c.version,
         select(func.count()).where(hold.c.organization == mine).scalar_subquery().label("holds"),
+        *of_holds,
         select(scim_user.c.member).where(scim_user.c.organization == mine).exists().label("provisioned"),
         via.id.label("via"),
         via.enabled.label("via_enabled"),
@@ -270,4 +269,10 @@ def _everything() -> Prepared:
     )
 
 
-_LOOK = _everything()
+_NONE: Any = literal_column("0")
+_LOOK = _everything(_NONE.label("reserved"), _NONE.label("lapsed"), _NONE.label("kept"))
+# Seldom needed, and it would make every login look longer.
+_LOOK_AT_HOLDS = _everything(
+    *ledger.holds_of(bindparam("organization")),
+    exists().where(hold.c.member == member.c.id, hold.c.until_at > bindparam("now")).label("kept"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from sso_gate.admission.invites import invite, invited_member
+from sso_gate.admission.revoke import Revoker
 from sso_gate.admission.settle import Allowed, Denied, Settled, settle
 from sso_gate.errors import Reason
 from sso_gate.identity import Identity
@@ -82,22 +84,55 @@ async def test_a_name_in_the_directory_counts_where_the_address_is_somebody_else
     assert answer.member.email == address(organization, "ana")
 
 
-async def test_a_domain_that_goes_between_the_look_and_the_lock_takes_its_addresses_with_it(
-    two_gates: TwoGates, monkeypatch: pytest.MonkeyPatch
-):
-    here, _ = two_gates
-    organization = await make_organization(here.runtime, seats=3)
-    await invited(here, organization, "ana")
+def after_the_first_look(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Let this happen when PostgreSQL has answered the next question."""
     ways, send = list[int](), Line.send
 
     def and_meanwhile(line: Line) -> None:
         send(line)
         ways.append(1)
         if len(ways) == 1:
-            with psycopg.connect(here.runtime.settings.database_url, autocommit=True) as other:
-                other.execute("DELETE FROM organization_domain")
+            meanwhile()
 
     monkeypatch.setattr(Line, "send", and_meanwhile)
+
+
+async def pass_a_seat_on(gate: Gate, organization: Organization, *names: str) -> None:
+    """Turn these people away, and keep a seat that somebody gives back for the first of them."""
+    for name in ("somebody", *names):
+        await gate.settle(person(organization, name))
+    await Revoker.of(gate.runtime).release(organization.id, address(organization, "somebody"), by=OPERATOR)
+
+
+async def test_who_comes_in_by_another_tab_is_not_refused_in_this_one(
+    two_gates: TwoGates, monkeypatch: pytest.MonkeyPatch
+):
+    here, there = two_gates
+    organization = await make_organization(here.runtime, seats=2)
+    await pass_a_seat_on(here, organization, "ana")
+    ana, loop = person(organization, "ana"), asyncio.get_running_loop()
+    answers = list[Allowed | Denied]()
+
+    def comes_in_there() -> None:
+        answers.append(asyncio.run_coroutine_threadsafe(there.settle(ana), loop).result(20))
+
+    after_the_first_look(monkeypatch, comes_in_there)
+    answers.append(await here.settle(ana, "full"))
+    assert [type(answer) for answer in answers] == [Allowed, Allowed]
+
+
+async def test_a_domain_that_goes_between_the_look_and_the_lock_takes_its_addresses_with_it(
+    two_gates: TwoGates, monkeypatch: pytest.MonkeyPatch
+):
+    here, _ = two_gates
+    organization = await make_organization(here.runtime, seats=3)
+    await invited(here, organization, "ana")
+
+    def the_domain_goes() -> None:
+        with psycopg.connect(here.runtime.settings.database_url, autocommit=True) as other:
+            other.execute("DELETE FROM organization_domain")
+
+    after_the_first_look(monkeypatch, the_domain_goes)
     answer = await here.settle(person(organization, "ana"), "free")
     assert isinstance(answer, Denied)
     assert answer.reason is Reason.DOMAIN_NOT_ALLOWED
