@@ -45,10 +45,10 @@ async def invite(runtime: Runtime, organization: str, email: str, *, by: Actor) 
         if person.state is not MemberState.RELEASED:
             raise Conflict(f"{person.email} cannot be invited")
         until = now + INVITED_FOR
-        pool = ledger.keep_for(tx, organization, [person.id], now=now, until=until)
+        pool = waitlist.keep_for(tx, organization, person.id, now=now, until=until)
         audit.record(tx, [_event(clock, Action.SEAT_INVITE, by, person, pool, {"until": iso(until)})])
         outbox.add(tx, organization, SEAT_INVITED, clock=clock, subject=person.id)
-        return pool
+        return waitlist.offer(tx, organization, clock=clock, until=now + runtime.settings.seat_hold)
 
     return await _and_publish(runtime, organization, work)
 

@@ -29,9 +29,7 @@ def adopt_allocation(tx: Connection, organization: Organization, seats: int, *, 
     """
     now = runtime.clock.now()
     pool = ledger.lock(tx, organization.id, now=now)
-    pool = ledger.set_purchased(tx, organization.id, max(seats, pool.used + pool.reserved), now=now)
-    if not organization.hold_for_waiting:
-        return pool
+    ledger.set_purchased(tx, organization.id, max(seats, pool.used + pool.reserved), now=now)
     return waitlist.offer(tx, organization.id, clock=runtime.clock, until=now + runtime.settings.seat_hold)
 
 

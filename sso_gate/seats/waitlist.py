@@ -118,6 +118,16 @@ def decline(tx: Connection, member_id: str, answer: str, *, now: datetime) -> bo
     return tx.execute(update(waiting).where(waiting.c.member == member_id).values(values)).rowcount == 1
 
 
+def keep_for(tx: Connection, organization: str, member_id: str, *, now: datetime, until: datetime) -> Pool:
+    """Keep a free seat for this member until then, and return the pool; the lock is taken already.
+
+    Holds that have run out go first: to a login that has waited for the lock they may not have run out yet, and the
+    seat must not be theirs and this member's. Raises `NoSeatFree`.
+    """
+    _let_lapse(tx, organization, now=now)
+    return ledger.keep_for(tx, organization, [member_id], now=now, until=until)
+
+
 def offer(tx: Connection, organization: str, *, clock: Clock, until: datetime) -> Pool:
     """Pass on holds that have run out, keep free seats for whoever waits, and return the pool; the lock is taken.
 

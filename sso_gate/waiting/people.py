@@ -72,7 +72,7 @@ async def waiting_people(runtime: Runtime, organization: str, *, limit: int = 20
 
 
 async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Actor) -> Pool:
-    """Keep a free seat for this waiting person.
+    """Keep a free seat for this waiting person; what other holds that have run out leave goes to the next.
 
     Raises:
         NotFound: nobody with this address is known. Conflict: no seat is free, or the person holds one.
@@ -85,10 +85,10 @@ async def hold_seat(runtime: Runtime, organization: str, email: str, *, by: Acto
         if member.state is not MemberState.WAITING:
             raise Conflict(f"{member.email} does not wait for a seat")
         until = now + runtime.settings.seat_hold
-        pool = ledger.keep_for(tx, organization, [member.id], now=now, until=until)
+        waitlist.keep_for(tx, organization, member.id, now=now, until=until)
         audit.record(tx, [_event(runtime.clock, member, Action.SEAT_HOLD, by)])
         outbox.add(tx, organization, waitlist.SEAT_HELD, clock=runtime.clock, subject=member.id)
-        return pool
+        return waitlist.offer(tx, organization, clock=runtime.clock, until=until)
 
     return await _and_publish(runtime, organization, work)
 

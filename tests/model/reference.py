@@ -141,14 +141,19 @@ Outcomes = list[Outcome]
 
 def offer(house: House) -> House:
     """Pass on the holds that have run out, and keep free seats for whoever waits, in order."""
-    house = replace(house, tick=house.tick + 1)
-    for one in house.kept:
-        if one.until <= house.hour:
-            house = _lapse(house, one.name)
+    house = _let_lapse(house)
     free = house.purchased - len(house.holders) - len(house.kept)
     helped = {one.name for one in house.kept}
     lucky = [one.name for one in house.in_order() if one.is_willing and one.name not in helped][: max(0, free)]
     return _keep(house, lucky)
+
+
+def _let_lapse(house: House) -> House:
+    house = replace(house, tick=house.tick + 1)
+    for one in house.kept:
+        if one.until <= house.hour:
+            house = _lapse(house, one.name)
+    return house
 
 
 def _lapse(house: House, name: str) -> House:
@@ -253,20 +258,20 @@ def hold(house: House, name: str) -> Outcomes:
         return [Outcome("NotFound", house)]
     if name not in house.waiting:
         return [Outcome("Conflict", house)]
-    without = house.without_hold(name)
+    without = _let_lapse(house).without_hold(name)
     if not without.available:
         return [Outcome("NoSeatFree", house)]
-    return [Outcome("done", _keep(without, [name]))]
+    return [Outcome("done", offer(_keep(without, [name])))]
 
 
 def invite(house: House, name: str) -> Outcomes:
     """Keep a free seat for somebody who holds none, waits for none and is not blocked."""
     if house.state(name) != "released":
         return [Outcome("Conflict", house)]
-    without = house.without_hold(name)
+    without = _let_lapse(house).without_hold(name)
     if not without.available:
         return [Outcome("NoSeatFree", house)]
-    return [Outcome("done", _keep(replace(without, known=house.known | {name}), [name], INVITE_HOURS))]
+    return [Outcome("done", offer(_keep(replace(without, known=house.known | {name}), [name], INVITE_HOURS)))]
 
 
 def withdraw(house: House, name: str) -> Outcomes:

@@ -300,8 +300,7 @@ class SeatMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_holds_a_seat_that_was_not_bought(self) -> None:
-        assert len(self.house.holders) <= self.house.purchased
-        assert len(self.house.holders) + len(self.house.living) <= self.house.purchased
+        assert len(self.house.holders) + len(self.house.kept) <= self.house.purchased
 
     # How a step is taken
 

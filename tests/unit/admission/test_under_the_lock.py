@@ -23,7 +23,8 @@ from sso_gate.seats import ledger
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage import tables
 from sso_gate.storage.postgres_line import Line
-from tests.support.gates import OPERATOR, Gate, address, fresh_login, make_organization, person
+from sso_gate.waiting.people import hold_seat
+from tests.support.gates import OPERATOR, Gate, MovingClock, address, fresh_login, make_organization, person
 from tests.support.two_gates import TwoGates, one_behind_the_other
 
 
@@ -119,6 +120,26 @@ async def test_who_comes_in_by_another_tab_is_not_refused_in_this_one(
     after_the_first_look(monkeypatch, comes_in_there)
     answers.append(await here.settle(ana, "full"))
     assert [type(answer) for answer in answers] == [Allowed, Allowed]
+
+
+async def test_a_seat_whose_hold_runs_out_while_its_person_comes_is_not_kept_for_another_too(
+    two_gates: TwoGates, moving_clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+):
+    here, there = two_gates
+    organization = await make_organization(here.runtime, seats=2)
+    await pass_a_seat_on(here, organization, "ana", "bob")
+    moving_clock.move(here.runtime.settings.seat_hold - timedelta(seconds=1))
+    loop = asyncio.get_running_loop()
+
+    def kept_for_bob() -> None:
+        moving_clock.move(timedelta(seconds=1))
+        keeps = hold_seat(there.runtime, organization.id, address(organization, "bob"), by=OPERATOR)
+        asyncio.run_coroutine_threadsafe(keeps, loop).result(20)
+
+    after_the_first_look(monkeypatch, kept_for_bob)
+    ana = await here.settle(person(organization, "ana"), "free")
+    bob = await there.settle(person(organization, "bob"), "free")
+    assert (type(ana), type(bob)) == (Denied, Allowed)
 
 
 async def test_a_domain_that_goes_between_the_look_and_the_lock_takes_its_addresses_with_it(
