@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def serve(settings: Settings, *, with_worker: bool) -> int:
     """Serve until a signal ends it; return the exit code."""
-    with listening(settings.bind) as public, listening(settings.admin_bind) as admin:
+    with _listening(settings.bind) as public, _listening(settings.admin_bind) as admin:
         return serve_on(public, admin, settings=settings, with_worker=with_worker)
 
 
@@ -48,7 +48,7 @@ async def run_worker(settings: Settings) -> None:
     """Do the worker's duties alone, until a signal ends it; what they count stands on the admin listener."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     stop = _stop_event()
-    with listening(settings.admin_bind) as admin:
+    with _listening(settings.admin_bind) as admin:
         async with _duties(settings, with_worker=True), _server(create_admin_app(settings), admin):
             await stop.wait()
 
@@ -132,6 +132,8 @@ async def _server(app: ASGIApp, listener: socket.socket) -> AsyncIterator[asynci
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # the supervisor listens for them
+    # Connections inherit it. Head and body are written apart: without it the body waits 40 ms for the head's ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ended = asyncio.Event()
     task = asyncio.create_task(server.serve(sockets=[listener]))
     task.add_done_callback(lambda _: ended.set())
@@ -177,13 +179,10 @@ async def _first(*waits: Coroutine[None, None, object]) -> None:
         task.cancel()
 
 
-def listening(address: Address) -> socket.socket:
-    """Return a socket that listens there; OSError says where it cannot."""
+def _listening(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it. Head and body are written apart: without it the body waits 40 ms for the head's ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((address.host, address.port))
     except OSError as error:

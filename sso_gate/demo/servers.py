@@ -8,18 +8,15 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import uvicorn
 from starlette.applications import Starlette
 
-from sso_gate.server import listening
-from sso_gate.settings import Address
-
 LOOPBACK = "127.0.0.1"
 
 
 def bind(preferred_port: int) -> socket.socket:
     """Return a socket that listens on this loopback port, or on a free one where somebody else does."""
     try:
-        return listening(Address(host=LOOPBACK, port=preferred_port))
+        return socket.create_server((LOOPBACK, preferred_port))
     except OSError:
-        return listening(Address(host=LOOPBACK, port=0))
+        return socket.create_server((LOOPBACK, 0))
 
 
 def port_of(bound: socket.socket) -> int:
