@@ -29,7 +29,7 @@ from sso_gate.errors import Unavailable
 from sso_gate.storage.redis_lines import Lines
 
 SOCKET_SECONDS = 2.0
-ANSWER_SECONDS = 4.0  # where a free connection must be waited for first
+ANSWER_SECONDS = 4.0  # where a free connection, or the new shape of a cluster, must be waited for first
 CONNECTIONS = 64
 TURNS = 16  # of them for one organization: a storm of its logins must not queue everybody else's
 AT_ONCE = 16  # so many commands under way are no storm: they ask nobody whose turn it is
@@ -154,7 +154,9 @@ class Redis:
         turn = self._turns.get(tag)
         if turn is None:
             turn = self._turns[tag] = asyncio.Semaphore(TURNS)
-        seconds = ANSWER_SECONDS if turn.locked() or self._free.locked() else SOCKET_SECONDS
+        # redis-py asks a cluster who leads by now only when its own time has run out before ours.
+        has_to_wait = turn.locked() or self._free.locked() or self._lines is None
+        seconds = ANSWER_SECONDS if has_to_wait else SOCKET_SECONDS
         async with asyncio.timeout(seconds), turn, self._free:
             return await (self._lines.ask(words) if self._lines else self._ask_cluster(words))
 

@@ -8,14 +8,12 @@ import pytest
 from redis.asyncio.connection import Connection
 
 from sso_gate.admission.admit import Admission
-from sso_gate.admission.recheck import LEASE, Alive, Recheck
-from sso_gate.admission.revoke import Revoker
-from sso_gate.admission.settle import Denied
+from sso_gate.admission.recheck import Alive, Recheck
 from sso_gate.errors import Unavailable
 from sso_gate.seats.counter import SeatCounter
 from sso_gate.seats.ledger import Pool
 from sso_gate.storage.redis import SOCKET_SECONDS, Redis
-from tests.support.gates import OPERATOR, Migrated, MovingClock, address, make_organization, open_gate, person
+from tests.support.gates import Migrated, make_organization, open_gate, person
 from tests.support.redis_kinds import ClusterValkey, SentinelValkey
 from tests.support.servers import LOOPBACK, free_port
 
@@ -172,25 +170,3 @@ async def test_a_server_that_falls_silent_is_hung_up_on_and_asked_anew_by_the_ne
     assert await redis.take("a") == "OK"
     await redis.close()
     server.close()
-
-
-async def test_a_replica_that_lags_costs_no_seat_and_revives_a_session_for_its_lease_at_most(
-    migrated: Migrated, tmp_path, moving_clock: MovingClock
-):
-    servers = SentinelValkey()
-    try:
-        async with open_gate(migrated.sqlite(tmp_path), servers.url, clock=moving_clock) as gate:
-            organization = await make_organization(gate.runtime, seats=2)
-            ana = await gate.login(person(organization, "ana"))
-            assert isinstance(ana, Admission)
-            await asyncio.to_thread(servers.cut_off_replica)
-            await Revoker.of(gate.runtime).release(organization.id, address(organization, "ana"), by=OPERATOR)
-            assert isinstance(await gate.login(person(organization, "bob")), Admission)
-            await asyncio.to_thread(servers.fail_over)
-            assert isinstance(await gate.tries(person(organization, "bob")), Admission)
-            assert (await gate.pool(organization.id)).used == 2
-            moving_clock.move(LEASE)
-            assert not isinstance(await Recheck.of(gate.runtime).session(ana.token), Alive)
-            assert isinstance(await gate.tries(person(organization, "ana")), Denied)
-    finally:
-        servers.close()
