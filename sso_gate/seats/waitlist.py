@@ -5,7 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, func, select, union, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sso_gate.audit import store as audit
@@ -30,13 +45,17 @@ _ORDER = (
     waiting.c.first_refused_at,
     waiting.c.member,
 )
+
+
+def _later(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
+    return case((one > other, one), else_=other)
+
+
 # A seat is offered once: it must not be kept for ever for somebody who has gone. Trying or asking again is a new wish.
-_WISHED_AT = func.coalesce(waiting.c.reminded_at, waiting.c.asked_at, 0)
-_LET_GO = (
-    waiting.c.lapsed_at.is_not(None)
-    & (waiting.c.lapsed_at >= waiting.c.last_refused_at)
-    & (waiting.c.lapsed_at >= _WISHED_AT)
-)
+# Whichever of the two happens is written down as the later one: the clock may have been set back in between.
+_WISHED_AT = _later(waiting.c.last_refused_at, func.coalesce(waiting.c.reminded_at, waiting.c.asked_at, 0))
+_LET_GO = waiting.c.lapsed_at.is_not(None) & (waiting.c.lapsed_at >= _WISHED_AT)
+_AFTER_LAPSE = func.coalesce(waiting.c.lapsed_at, 0) + 1
 _WILLING = waiting.c.declined_at.is_(None) & ~_LET_GO
 _HELPED = exists().where(hold.c.member == waiting.c.member)
 
@@ -157,7 +176,8 @@ def _kept(organization: str, member_id: str, email: str, pool: Pool, *, clock: C
 def _let_lapse(tx: Connection, organization: str, *, now: datetime) -> None:
     whose = ledger.drop_lapsed(tx, organization, now=now)
     if whose:
-        tx.execute(update(waiting).where(waiting.c.member.in_(whose)).values(lapsed_at=to_micros(now)))
+        lapsed = _later(literal(to_micros(now)), _WISHED_AT)
+        tx.execute(update(waiting).where(waiting.c.member.in_(whose)).values(lapsed_at=lapsed))
 
 
 def _next(tx: Connection, organization: str, seats: int) -> dict[str, str]:
@@ -263,7 +283,7 @@ def _upsert(dialect: Any) -> Prepared:
     row = {"member": bindparam("member"), "organization": bindparam("organization"), "message": "", "answer": ""}
     at: BindParameter[int] = bindparam("at")
     made = dialect.insert(waiting).values(**row, tries=1, first_refused_at=at, last_refused_at=at)
-    again = {"tries": waiting.c.tries + 1, "last_refused_at": made.excluded.last_refused_at}
+    again = {"tries": waiting.c.tries + 1, "last_refused_at": _later(made.excluded.last_refused_at, _AFTER_LAPSE)}
     return Prepared(made.on_conflict_do_update(index_elements=[waiting.c.member], set_=again))
 
 
@@ -271,7 +291,7 @@ _REFUSED = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
 _REFUSED_AGAIN = Prepared(
     update(waiting)
     .where(waiting.c.member == bindparam("who"))
-    .values(tries=waiting.c.tries + 1, last_refused_at=bindparam("at"))
+    .values(tries=waiting.c.tries + 1, last_refused_at=_later(bindparam("at", type_=BigInteger), _AFTER_LAPSE))
 )
 _WAIT = Prepared(
     update(member)

@@ -96,6 +96,32 @@ async def test_whose_hold_has_run_out_is_told_so_until_they_try_again(
     assert (await state(inside, full, "eva")).state == "blocked"
 
 
+async def test_who_tries_again_after_the_clock_was_set_back_is_in_the_line_again(
+    inside: Gate, full: Organization, moving_clock: MovingClock
+):
+    await buy(inside, full, 1)
+    moving_clock.move(HOLD)
+    await pass_on_holds(inside.runtime)
+    assert (await state(inside, full, "eva")).can_ask is False
+    moving_clock.move(-timedelta(days=1))
+    assert isinstance(await inside.settle(person(full, "eva")), Denied)
+    assert (await state(inside, full, "eva")).can_ask is True
+
+
+async def test_a_seat_is_offered_once_though_they_asked_before_the_clock_was_set_back(
+    inside: Gate, moving_clock: MovingClock
+):
+    organization = await make_organization(inside.runtime, seats=1)
+    assert isinstance(await inside.settle(person(organization, "eva")), Denied)
+    await people.ask(inside.runtime, await ticket(inside, organization, "eva"), "please")
+    moving_clock.move(-2 * HOLD)
+    await buy(inside, organization, 1)
+    assert (await inside.pool(organization.id)).available == 0
+    moving_clock.move(HOLD)
+    await pass_on_holds(inside.runtime)
+    assert (await inside.pool(organization.id)).available == 1
+
+
 async def test_nobody_continues_on_a_hold_that_ran_out_a_moment_ago(
     inside: Gate, full: Organization, moving_clock: MovingClock
 ):
