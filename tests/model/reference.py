@@ -1,7 +1,8 @@
 """What an organization's seats must look like after each thing that people do, told without databases: values alone.
 
-Time is counted in whole hours; `tick` orders what happens within one. Every function returns the outcomes that are
-right: one, or two where it is nobody's business which (a hold that has run out may be noticed now or later).
+Time is counted in whole seconds, as the clock shows them, which may be set back; `tick` counts what has happened. Every
+function returns the outcomes that are right: one, or two where it is nobody's business which (a hold that has run out
+may be noticed now or later).
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-HOLD_HOURS = 72
-INVITE_HOURS = 14 * 24
-ASK_AGAIN_HOURS = 7 * 24
+HOUR = 60 * 60
+HOLD = 72 * HOUR
+INVITE = 14 * 24 * HOUR
+ASK_AGAIN = 7 * 24 * HOUR
 OWNER = "owner"
+Moment = tuple[int, int]
+"""What the clock showed, and the tick."""
 
 
 @dataclass(frozen=True)
@@ -21,25 +25,27 @@ class Waiter:
     """Somebody who was refused for want of a seat."""
 
     name: str
-    first: int
+    first: Moment
     last: int
     tries: int = 1
-    asked: int | None = None
-    declined_hour: int | None = None
+    asked: Moment | None = None
+    declined: int | None = None
     lapsed: int | None = None
 
     @property
-    def place(self) -> tuple[bool, bool, int, int]:
+    def place(self) -> tuple[bool, bool, Moment, Moment]:
         """Who asked comes first, by when they asked; then by first refusal; at last who let a seat go."""
-        return self.lapsed is not None, self.asked is None, self.asked or 0, self.first
+        return self.lapsed is not None, self.asked is None, self.asked or (0, 0), self.first
 
     @property
     def has_let_go(self) -> bool:
-        return self.lapsed is not None and self.lapsed >= self.last and self.lapsed >= (self.asked or 0)
+        """Whether they have shown no wish since, whatever the clock said."""
+        _, asked = self.asked or (0, 0)
+        return self.lapsed is not None and self.lapsed >= self.last and self.lapsed >= asked
 
     @property
     def is_willing(self) -> bool:
-        return self.declined_hour is None and not self.has_let_go
+        return self.declined is None and not self.has_let_go
 
 
 class Kept(NamedTuple):
@@ -60,11 +66,11 @@ class House:
     known: frozenset[str] = frozenset({OWNER})
     line: tuple[Waiter, ...] = ()
     kept: tuple[Kept, ...] = ()
-    hour: int = 0
+    now: int = 0
     tick: int = 1
     invoices: int = 1
     due: tuple[int, int] | None = None
-    """Hour of a boundary that is not renewed yet, and the holders then."""
+    """When there was a boundary that is not renewed yet, and the holders then."""
 
     @property
     def waiting(self) -> dict[str, Waiter]:
@@ -72,7 +78,7 @@ class House:
 
     @property
     def living(self) -> dict[str, int]:
-        return {one.name: one.until for one in self.kept if one.until > self.hour}
+        return {one.name: one.until for one in self.kept if one.until > self.now}
 
     @property
     def has_lapsed(self) -> bool:
@@ -120,7 +126,7 @@ class View:
 def view(house: House) -> View:
     """Return what must be seen of this house."""
     line = [
-        (one.name, one.tries, one.asked is not None, one.declined_hour is not None, one.lapsed is not None)
+        (one.name, one.tries, one.asked is not None, one.declined is not None, one.lapsed is not None)
         for one in house.in_order()
     ]
     kept = tuple(sorted((one.name, one.until) for one in house.kept))
@@ -151,7 +157,7 @@ def offer(house: House) -> House:
 def _let_lapse(house: House) -> House:
     house = replace(house, tick=house.tick + 1)
     for one in house.kept:
-        if one.until <= house.hour:
+        if one.until <= house.now:
             house = _lapse(house, one.name)
     return house
 
@@ -162,8 +168,8 @@ def _lapse(house: House, name: str) -> House:
     return house.with_waiter(replace(waiter, lapsed=house.tick)) if waiter else house
 
 
-def _keep(house: House, names: Iterable[str], hours: int = HOLD_HOURS) -> House:
-    fresh = [Kept(name, house.hour, house.hour + hours) for name in names]
+def _keep(house: House, names: Iterable[str], seconds: int = HOLD) -> House:
+    fresh = [Kept(name, house.now, house.now + seconds) for name in names]
     return replace(house, kept=(*house.kept, *fresh))
 
 
@@ -188,7 +194,7 @@ def _refused(house: House, name: str) -> House:
     waiter = house.waiting.get(name)
     if waiter:
         waiter = replace(waiter, tries=waiter.tries + 1, last=tick)
-    house = house.with_waiter(waiter or Waiter(name, tick, tick))
+    house = house.with_waiter(waiter or Waiter(name, (house.now, tick), tick))
     return replace(house, known=house.known | {name}, tick=tick)
 
 
@@ -271,7 +277,7 @@ def invite(house: House, name: str) -> Outcomes:
     without = _let_lapse(house).without_hold(name)
     if not without.available:
         return [Outcome("NoSeatFree", house)]
-    return [Outcome("done", offer(_keep(replace(without, known=house.known | {name}), [name], INVITE_HOURS)))]
+    return [Outcome("done", offer(_keep(replace(without, known=house.known | {name}), [name], INVITE)))]
 
 
 def withdraw(house: House, name: str) -> Outcomes:
@@ -286,7 +292,7 @@ def decline(house: House, name: str) -> Outcomes:
     waiter = house.waiting.get(name)
     if waiter is None:
         return [Outcome("NotFound", house)]
-    told = house.with_waiter(replace(waiter, asked=None, declined_hour=house.hour))
+    told = house.with_waiter(replace(waiter, asked=None, declined=house.now))
     return [Outcome("done", offer(told.without_hold(name)))]
 
 
@@ -295,12 +301,12 @@ def ask(house: House, name: str) -> Outcomes:
     waiter, lapsed = house.waiting.get(name), len(house.kept) - len(house.living)
     if waiter is None or name in house.living or waiter.has_let_go:
         return [Outcome("Conflict", house)]
-    if waiter.declined_hour is None and house.available > lapsed:
+    if waiter.declined is None and house.available > lapsed:
         return [Outcome("Conflict", house)]
-    if waiter.declined_hour is not None and house.hour - waiter.declined_hour < ASK_AGAIN_HOURS:
+    if waiter.declined is not None and house.now - waiter.declined < ASK_AGAIN:
         return [Outcome("Conflict", house)]
     tick = house.tick + 1
-    asked = replace(waiter, declined_hour=None, asked=waiter.asked or tick)
+    asked = replace(waiter, declined=None, asked=waiter.asked or (house.now, tick))
     return [Outcome("done", replace(house.with_waiter(asked), tick=tick))]
 
 

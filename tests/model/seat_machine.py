@@ -29,29 +29,34 @@ from sso_gate.admission.reconcile import reconcile
 from sso_gate.admission.revoke import Revoker
 from sso_gate.admission.settle import Denied, Login
 from sso_gate.audit import store as audit
+from sso_gate.audit.export import lines
+from sso_gate.audit.sealer import seal
+from sso_gate.audit.store import AuditFilter
+from sso_gate.audit.verify import verify
 from sso_gate.billing import purchase
 from sso_gate.billing.renewal import renew_due
-from sso_gate.clock import from_micros
+from sso_gate.clock import from_micros, to_micros
 from sso_gate.errors import SsoGateError, Unavailable
 from sso_gate.identity import new_id
 from sso_gate.members import store as members
 from sso_gate.members.member import Member
 from sso_gate.seats import ledger
 from sso_gate.sessions.session import Session, SessionToken
-from sso_gate.storage.tables import connection, hold, member, waiting
+from sso_gate.storage.tables import audit_event, connection, hold, member, waiting
 from sso_gate.waiting import people
 from sso_gate.waiting.ticket import Ticket
 from sso_gate.worker import keep_promises, pass_on_holds
 from tests.model import reference
-from tests.model.reference import OWNER, House, Outcome, Outcomes, View, view
+from tests.model.reference import HOUR, OWNER, House, Outcome, Outcomes, View, view
 from tests.support.faults import Died, Drivers, Fault, Kind
 from tests.support.gates import OPERATOR, Gate, MovingClock, address, fresh_login, make_organization, open_gate, person
 from tests.support.valkey import ThrowAwayValkey
 from tests.unit.scim.client import Client, client_of
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+YEARS_END = datetime(2027, 1, 1, tzinfo=UTC)
 FIRST_SEATS, MOST_SEATS = 3, 9
-SESSION_HOURS = 24
+SESSION = 24 * HOUR
 CUT_SHORT = "cut short"
 _NUMBERS = itertools.count(1)
 T = TypeVar("T")
@@ -85,12 +90,12 @@ def stage_on(database_url: str, valkey: ThrowAwayValkey) -> Iterator[Stage]:
 
 @dataclass
 class Kept:
-    """A session that somebody was given: `is_lost` once Redis may have forgotten it."""
+    """A session that somebody was given: `is_lost` once Redis may have forgotten it, or its time was once over."""
 
     name: str
     token: SessionToken
     session: Session
-    hour: int
+    since: int
     is_lost: bool = False
 
 
@@ -112,6 +117,7 @@ class SeatMachine(RuleBasedStateMachine):
         self.generations: dict[str, int] = {}
         self.used_proofs: list[Login] = []
         self.snapshot: list[tuple[str, bytes, int]] = []
+        self.earliest = self.latest = 0
         self.may_outlive = False  # an ended session may live on until its lease is over
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -142,10 +148,11 @@ class SeatMachine(RuleBasedStateMachine):
             self.run(self.stack.aclose())
 
     async def _end(self) -> None:
-        self.clock.move(timedelta(minutes=2))
+        self._move_away()
         self.may_outlive = False
         for kept in self.sessions:
             await self._look_at(kept)
+        await self._prove_the_log()
 
     # What people do
 
@@ -178,10 +185,10 @@ class SeatMachine(RuleBasedStateMachine):
     def somebody_asks_for_a_seat(self, name: str, fault: Fault | None) -> None:
         self._step(lambda: self._ask(name), reference.ask(self.house, name), fault)
 
-    @rule(which=st.integers(0, 50))
-    def a_session_is_looked_at(self, which: int) -> None:
+    @rule(which=st.integers(0, 50), back=st.booleans())
+    def a_session_is_looked_at(self, which: int, *, back: bool) -> None:
         if self.sessions:
-            self.run(self._look_at(self.sessions[which % len(self.sessions)]))
+            self.run(self._look_at(self.sessions[which % len(self.sessions)], back=back))
 
     # What owners, operators and directories do
 
@@ -244,21 +251,26 @@ class SeatMachine(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([1, 25, 71, 72, 73, 170, 336]), fault=faults)
     def hours_pass(self, hours: int, fault: Fault | None) -> None:
-        self._move(hours)
+        self._move(hours * HOUR)
         self._step(lambda: self._duty(pass_on_holds), [Outcome("done", reference.offer(self.house))], fault)
 
     @rule(hours=st.sampled_from([1, 72]))
     def hours_pass_and_nobody_works(self, hours: int) -> None:
-        self._move(hours)
+        self._move(hours * HOUR)
+
+    @rule(seconds=st.sampled_from([1, 90, HOUR, 26 * HOUR, 80 * HOUR]))
+    def the_clock_is_set_back(self, seconds: int) -> None:
+        if self.clock.instant - timedelta(seconds=seconds) >= YEARS_END or self.clock.instant < YEARS_END:
+            self.run(seal(self.runtime))
+            self._move(-seconds)
 
     @rule()
     def a_year_is_over(self) -> None:
-        if self.house.due or self.clock.instant.year > START.year:
+        if self.house.due or self.clock.instant >= YEARS_END:
             return
-        boundary = datetime(START.year + 1, 1, 1, tzinfo=UTC)
-        hours = (boundary - START) // timedelta(hours=1)
-        self.house = replace(self.house, due=(hours, len(self.house.holders)))
-        self._move(hours + 1 - self.house.hour)
+        boundary = _second(to_micros(YEARS_END))
+        self.house = replace(self.house, due=(boundary, len(self.house.holders)))
+        self._move(boundary + HOUR - self.house.now)
 
     @rule(fault=faults)
     def the_contract_is_renewed(self, fault: Fault | None) -> None:
@@ -361,7 +373,7 @@ class SeatMachine(RuleBasedStateMachine):
                 (_name(row.email), row.tries, row.asked is not None, row.declined is not None, lapsed[row.member])
                 for row in ordered
             ),
-            tuple(sorted((_name(everybody[who].email), _hour(until)) for who, until in holds.items())),
+            tuple(sorted((_name(everybody[who].email), _second(until)) for who, until in holds.items())),
             len(billing_core.invoices(tx, customer=self.organization.id, limit=200)),
         )
 
@@ -374,9 +386,17 @@ class SeatMachine(RuleBasedStateMachine):
         assert row.generation >= self.generations.get(name, 0)
         self.generations[name] = row.generation
 
-    def _move(self, hours: int) -> None:
-        self.clock.move(timedelta(hours=hours))
-        self.house = replace(self.house, hour=self.house.hour + hours)
+    def _move(self, seconds: int) -> None:
+        self.clock.move(timedelta(seconds=seconds))
+        self.house = replace(self.house, now=self.house.now + seconds)
+        self.earliest, self.latest = min(self.earliest, self.house.now), max(self.latest, self.house.now)
+        for kept in self.sessions:
+            kept.is_lost |= self.house.now - kept.since >= SESSION
+
+    def _move_away(self, *, back: bool = False) -> None:
+        """Go to where the clock has never been: every lease is over there."""
+        goes_back = back and self.clock.instant < YEARS_END
+        self._move((self.earliest - HOUR if goes_back else self.latest + HOUR) - self.house.now)
 
     def _redis_was_lost(self) -> None:
         for kept in self.sessions:
@@ -399,7 +419,7 @@ class SeatMachine(RuleBasedStateMachine):
             assert noted[proof].reason == answer.reason
             return str(answer.reason)
         assert not noted[proof].reason, "let in, and the audit record says otherwise"
-        self.sessions.append(Kept(name, answer.token, answer.session, self.house.hour))
+        self.sessions.append(Kept(name, answer.token, answer.session, self.house.now))
         return "in"
 
     async def _replay(self, login: Login) -> str:
@@ -407,17 +427,24 @@ class SeatMachine(RuleBasedStateMachine):
         assert not isinstance(answer, Admission), "a proof opened the door twice"
         return str(answer.reason)
 
-    async def _look_at(self, kept: Kept) -> None:
+    async def _look_at(self, kept: Kept, *, back: bool = False) -> None:
         """A session opens something while its seat is held, and never afterwards."""
         now = await self.runtime.database.read(lambda tx: members.get(tx, self.organization.id, kept.session.member))
         assert now is not None
         is_his = now.state == "held" and now.generation == kept.session.generation
         if self.may_outlive and not is_his:
-            self._move(1)
+            self._move_away(back=back)
         is_alive = isinstance(await Recheck.of(self.runtime).session(kept.token), Alive)
         assert not is_alive or is_his, "a session outlived its seat"
-        in_time = self.house.hour - kept.hour < SESSION_HOURS
-        assert is_alive or not is_his or kept.is_lost or not in_time, "a holder's session was ended"
+        assert is_alive or not is_his or kept.is_lost, "a holder's session was ended"
+
+    async def _prove_the_log(self) -> None:
+        """Every event has its place on the log, and the log is whole, whatever the clock said."""
+        await seal(self.runtime)
+        _, blocks = await lines(self.runtime, self.organization.id, AuditFilter(), form="jsonl")
+        report = verify("".join([block async for block in blocks]).splitlines(keepends=True))
+        assert report.is_whole, report.findings
+        assert report.rows == len(await self.runtime.database.read(lambda tx: self._rows(tx, audit_event)))
 
     async def _member(self, name: str) -> Member | None:
         where = address(self.organization, name)
@@ -498,5 +525,5 @@ def _name(email: str) -> str:
     return email.partition("@")[0]
 
 
-def _hour(micros: int) -> int:
-    return (from_micros(micros) - START) // timedelta(hours=1)
+def _second(micros: int) -> int:
+    return (from_micros(micros) - START) // timedelta(seconds=1)
