@@ -179,6 +179,10 @@ class Api:
                 return found
             after = page["page"]["next"]
 
+    def deeds(self) -> list[dict[str, Any]]:
+        """Return every event but those of the gate's own duties, which are done at any time."""
+        return [event for event in self.events() if event["actor"]["type"] != "system"]
+
 
 _NUMBERS = itertools.count(1)
 _FILE = """\

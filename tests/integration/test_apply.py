@@ -60,13 +60,13 @@ def test_applying_opens_the_contract_with_one_invoice_and_seats_the_primary_owne
 
 
 def test_applying_again_changes_nothing(gate, applied, api):
-    events = len(api.events())
+    events = len(api.deeds())
     ran = gate.apply(applied, "--json")
     assert ran.code == 0
     assert ran.json()["changes"] == []
     assert ran.json()["invoice"] is None
     assert len(api.get("invoices").json()["data"]) == 1
-    assert len(api.events()) == events
+    assert len(api.deeds()) == events
 
 
 def test_applying_again_changes_what_differs(gate):
@@ -114,18 +114,18 @@ def test_every_difference_of_the_contract_is_told_and_on_record_as_one_event(gat
     for old, new in CHANGED:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
-    before = len(api.events())
+    before = len(api.deeds())
     renewal = quoted_renewal(gate, organization)
     assert renewal["unit_price"] == "20.00"
     said = differences(renewal["period_start"])
     only_said = apply_text(gate, organization, text, "--dry-run", "--json")
     assert only_said.json()["changes"] == said
-    assert len(api.events()) == before
+    assert len(api.deeds()) == before
     ran = apply_text(gate, organization, text)
     assert (ran.code, ran.err.splitlines()) == (0, said)
-    *_, event = api.events()
+    *_, event = api.deeds()
     assert (event["action"], event["changes"]["done"]) == ("organization.apply", said)
-    assert len(api.events()) == before + 1
+    assert len(api.deeds()) == before + 1
     assert apply_text(gate, organization, text).err == "nothing to change\n"
     assert quoted_renewal(gate, organization)["unit_price"] == "30.00"
 
@@ -177,14 +177,14 @@ def test_the_first_invoice_is_told_with_its_amount_before_it_is_issued_and_when_
 )
 def test_what_cannot_be_is_an_error_that_names_the_line_and_changes_nothing(gate, applied, api, old, new, said):
     text, line = bent(applied, old, new)
-    before = api.seats()["purchased"], len(api.events())
+    before = api.seats()["purchased"], len(api.deeds())
     ran = apply_text(gate, applied, text)
     assert ran.code == 1, ran.err
     at = line + (1 if "colour" in new else 0)
     assert f"{applied.slug}.toml:{at}: " in ran.err
     assert said in ran.err
     assert not re.search(r"(\w+): \1: ", ran.err), "no word twice"
-    assert (api.seats()["purchased"], len(api.events())) == before
+    assert (api.seats()["purchased"], len(api.deeds())) == before
 
 
 def test_seats_that_were_bought_stay_when_the_file_is_applied_again(gate, applied):

@@ -155,7 +155,7 @@ def test_an_unknown_organization_is_not_found(gate):
 def test_nothing_is_written_by_a_dry_run(staffed):
     person = staffed.newcomer()
     staffed.signed_in(person).close()
-    events = len(staffed.api.events())
+    events = len(staffed.api.deeds())
     for words in (
         ("members", "release-seat", person.email),
         ("members", "reassign", person.email, "other@nowhere.example"),
@@ -165,7 +165,7 @@ def test_nothing_is_written_by_a_dry_run(staffed):
         ran = command(staffed, *words, "--dry-run")
         assert (ran.code, ran.out) == (0, ""), ran.err
         assert ran.err
-    assert len(staffed.api.events()) == events
+    assert len(staffed.api.deeds()) == events
     people = {row["email"]: row["state"] for row in staffed.api.get("members").json()["data"]}
     assert people[person.email] == "held"
 

@@ -119,9 +119,9 @@ def test_a_key_is_rolled_over_by_the_program_and_the_log_verifies_with_both(gate
 )
 def test_a_dry_run_changes_nothing(gate, words):
     organization, api = applied(gate)
-    before = [event for event in api.events() if event["action"] != "audit.read"]
+    before = [event for event in api.deeds() if event["action"] != "audit.read"]
     ran = gate.run("audit", *words, "--org", organization.slug, "--dry-run")
     assert ran.code == 0
     assert "would do" in ran.err
-    assert [event for event in api.events() if event["action"] != "audit.read"] == before
+    assert [event for event in api.deeds() if event["action"] != "audit.read"] == before
     assert gate.run("audit", "streams", "list", "--org", organization.slug, "--json").json() == []
