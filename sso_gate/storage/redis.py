@@ -198,11 +198,13 @@ def _open_sentinel(url: str) -> Any:
 
 
 def _parse(url: str, *, default_port: int) -> tuple[list[tuple[str, int]], dict[str, Any]]:
-    """Return the hosts of a URL that names several, and everything else that it says as options of a client."""
+    """Return the hosts of a URL that names several, and everything else that it says as options of a client; it has no
+    say in what the gate relies on.
+    """
     parts = urlsplit(url)
     login, at, hosts = parts.netloc.rpartition("@")
     plain = urlunsplit((parts.scheme.partition("+")[0], f"{login}{at}host", "", parts.query, ""))
-    options = {**_OPTIONS, **parse_url(plain)}
+    options = {**parse_url(plain), **_OPTIONS}
     del options["host"]
     if options.pop("connection_class", None):
         options["ssl"] = True

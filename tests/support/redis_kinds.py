@@ -247,6 +247,11 @@ class ReplicatedCluster(ClusterValkey):
                 new.execute_command("CLUSTER", "REPLICATE", _name(old))
         self.ready(lambda: all(map(_is_linked, self.spares)))
 
+    @property
+    def url(self) -> str:
+        """Return the URL, with a patience in it that the gate must not have."""
+        return f"{super().url}?socket_timeout=60"
+
     def lose(self, port: int, how: Loss) -> None:
         """Let one of them go."""
         super().lose(port, how)
