@@ -111,7 +111,7 @@ async def roll_over(runtime: Runtime, *, by: Actor) -> str:
 
     def work(tx: Connection) -> None:
         add(tx, runtime.keyring, runtime.clock, PURPOSE, made, number=len(known) + 1)
-        logs = [organization for organization, _ in chain.retained(tx)]
+        logs = chain.logs(tx)
         ids = [new_id("evt", runtime.clock) for _ in logs]
         events = zip(ids, logs, strict=True)
         store.record(tx, [Event(one, log, now, Action.AUDIT_KEY, by, changes=changes) for one, log in events])

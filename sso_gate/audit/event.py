@@ -1,6 +1,6 @@
 """One audit event, as a value that never changes. The text that is kept of it is made in `canonical.py`.
 
-Named tuples: every login makes five of them, and a frozen dataclass takes three to five times as long to make.
+Named tuples: every login makes five of them, and a frozen dataclass takes two to four times as long to make.
 """
 
 import hashlib

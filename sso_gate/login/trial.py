@@ -194,8 +194,7 @@ def _decided(tx: Transaction, identity: Identity, known: Gathered, role: Role, n
         case AdmitToSettings():
             return steps_passed(_SETTINGS), ""
         case AdmitIfSeat(settings_without_seat):
-            kept = known.member is not None and ledger.kept(tx, [known.member.id], now=now)
-            if kept:
+            if known.kept:
                 return steps_passed(_KEPT), ""
             if pool.available:
                 return steps_passed(_TAKES, left=pool.available), ""

@@ -119,6 +119,13 @@ def test_a_known_person_is_not_asked_for_a_domain_again_and_a_role_of_an_owner_i
     assert "Seat holds a seat already" in shown
 
 
+def test_who_was_invited_would_take_the_seat_that_is_kept_for_them(owner):
+    road, person = owner.road, owner.road.newcomer()
+    ran = road.gate.run("members", "invite", "--org", road.organization.slug, person.email)
+    assert ran.code == 0, ran.err
+    assert "Seat would take the seat that is kept for them" in plain(owner.page(owner.tests_saml(person)).text)
+
+
 @pytest.mark.parametrize(
     ("options", "failed", "fix"),
     [
